@@ -9,7 +9,8 @@
  * - `connecting`: CONNECT is on its way. `discard` is the first of two connects on 3.1.1, which asks the broker to forget a session that is not
  *   ours; `use` is the connection that will carry messages.
  * - `online`: CONNACK accepted us.
- * - `closing`: we ended it and wait for the transport to say so; then to `idle`, to the second connect, or to `offline`.
+ * - `closing`: we ended it and wait for the transport to say so; then to `idle`, to the second connect, to another broker at once, or to
+ *   `offline`.
  *
  * @module
  */
@@ -51,7 +52,7 @@ type State =
   | { readonly name: "online"; readonly server: ServerInfo; readonly sinceMs: number }
   | {
     readonly name: "closing";
-    readonly then: "idle" | "use" | "reconnect";
+    readonly then: "idle" | "use" | "switch" | "reconnect";
     readonly cause: Disconnection;
     readonly onlineMs: number;
     readonly timeoutAtMs: number;
@@ -122,11 +123,11 @@ export class Link {
     if (this.#state.name === "idle") {
       this.#become({ name: "offline", retryAtMs: nowMs + this.#reconnect.firstDelayMs(), reason: "not yet tried" });
     } else if (this.#state.name === "closing") {
-      if (this.#state.then === "idle") this.#become({ ...this.#state, then: "reconnect" });
+      if (this.#state.then === "idle") this.#become({ ...this.#state, then: "switch" });
     } else if (!isSame) {
       this.#protocols.reset();
       if (this.isAtRest) this.#become({ name: "offline", retryAtMs: nowMs, reason: "another broker" });
-      else this.#end("reconnect", { during: "online", by: "client", reason: "another broker was asked for" }, "disconnect");
+      else this.#end("switch", { during: "online", by: "client", reason: "another broker was asked for" }, "disconnect");
     } else if (this.#state.name === "offline") {
       this.#become({ name: "offline", retryAtMs: nowMs, reason: this.#state.reason }); // asked again: no more patience
     }
@@ -207,6 +208,10 @@ export class Link {
     switch (state.name) {
       case "closing":
         if (state.then === "use" && cause.by === "client") return this.#start(facts, 4);
+        if (state.then === "switch") {
+          this.#become({ name: "offline", retryAtMs: this.#clock.monotonicMs(), reason: state.cause.reason });
+          return this.#report(state.cause, state.cause.during === "online", 0);
+        }
         if (state.then !== "idle") return this.#fail(state.then === "use" ? cause : state.cause, state.onlineMs);
         this.#become({ name: "idle" });
         this.#report(state.cause, state.cause.during === "online");
@@ -285,7 +290,7 @@ export class Link {
     return owner.state === "established" && owner.broker === this.sessionName;
   }
 
-  #end(then: "idle" | "use" | "reconnect", cause: Disconnection, how: "disconnect" | "abort"): void {
+  #end(then: "idle" | "use" | "switch" | "reconnect", cause: Disconnection, how: "disconnect" | "abort"): void {
     const nowMs = this.#clock.monotonicMs();
     const isOnline = this.#state.name === "online";
     const onlineMs = this.#state.name === "online" ? nowMs - this.#state.sinceMs : 0;

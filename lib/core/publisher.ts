@@ -99,6 +99,8 @@ export class Publisher implements TransportListener {
   readonly #time: KnownTime;
   readonly #reports = new ReportBuilder();
   readonly #progress: ProgressWatch;
+  /** When this tick began, the broker owed us nothing. */
+  #wasIdle = true;
   #session: Session;
   #lanes: Lanes;
   /** As on disk after the last commit: known even while the outbox is out of order. */
@@ -361,6 +363,7 @@ export class Publisher implements TransportListener {
   }
 
   #watchProgress(nowMs: number): void {
+    this.#wasIdle = this.#progress.dueAtMs(this.#session.onWireCount) === Infinity;
     if (this.#link.server === undefined || !this.#progress.isOver(nowMs, this.#session.onWireCount)) return;
     this.#abort(`no progress for ${this.#options.ackTimeoutMs} ms`, "timeout");
   }
@@ -556,12 +559,11 @@ export class Publisher implements TransportListener {
   // ------------------------------------------------------------------------------------------------- what goes to the broker
 
   #transmit(plan: Plan): void {
-    const wasIdle = this.#progress.dueAtMs(this.#session.onWireCount) === Infinity;
     const releases = this.#session.toRelease.map(({ packetId }) => packetId);
     if (releases.length === 0 && plan.packets.length === 0) return;
     this.#session.release();
     this.#session.resend(plan.resentCount);
-    if (wasIdle) this.#progress.restart(this.#clock.monotonicMs());
+    if (this.#wasIdle) this.#progress.restart(this.#clock.monotonicMs());
     assert(
       this.#session.onWireCount <= this.#window.count || plan.openings.length + plan.resentCount === 0,
       "the window is never exceeded",

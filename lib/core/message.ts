@@ -37,15 +37,21 @@ export interface PublishProperties {
 
 /** A message, checked: the topic is valid, the payload is a copy of our own, the whole packet fits MQTT's limit. */
 export interface Message {
+  /** 1 to 65,535 bytes of UTF-8, without wildcards. */
   readonly topic: string;
+  /** Bytes; text as UTF-8. */
   readonly payload: Uint8Array;
+  /** Quality of Service. */
   readonly qos: QoS;
+  /** The broker keeps it as the topic's last value. */
   readonly retain: boolean;
+  /** MQTT 5 properties, if there are any. */
   readonly properties?: PublishProperties;
 }
 
 /** A message with the number that the main thread gave it. */
 export interface NumberedMessage extends Message {
+  /** The number. */
   readonly id: MessageId;
 }
 

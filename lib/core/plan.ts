@@ -67,6 +67,8 @@ export interface Plan {
   sessionMisfit: string | undefined;
   /** It ended because a tick has an end; there may be more to do. */
   isCutShort: boolean;
+  /** It ended because every packet id is held, some perhaps only until the commit that ends their exchanges. */
+  isOutOfPacketIds: boolean;
 }
 
 /** What a plan is made from. */
@@ -99,6 +101,7 @@ export function emptyPlan(): Plan {
     waitingFor: undefined,
     sessionMisfit: undefined,
     isCutShort: false,
+    isOutOfPacketIds: false,
   };
 }
 
@@ -153,7 +156,7 @@ function planResends(plan: Plan, room: Room, { session, outbox, server, fallback
     if (!room.has(exchange.qos)) return;
     const [message] = outbox.read([exchange.id]);
     if (message === undefined) throw new Error(`Cannot resend message ${exchange.id}: it is not in the outbox`);
-    const fit = fitToServer(message, server, fallbacks, now, true);
+    const fit = fitToServer({ ...message, qos: exchange.qos }, server, fallbacks, now, true);
     if (fit.to !== "send") {
       plan.sessionMisfit = fit.to === "expired" ? "a message in flight expired" : fit.reason;
       return;
@@ -193,8 +196,11 @@ function planNew(plan: Plan, room: Room, input: PlanInput): void {
     if (fit.to === "send") {
       const { qos } = fit.message;
       if (!room.has(qos)) return;
+      if (qos > 0 && plan.openings.length >= session.freePacketIdCount) {
+        plan.isOutOfPacketIds = true;
+        return;
+      }
       const packetId = qos === 0 ? 0 : session.nextPacketId(cursor);
-      if (packetId === undefined) return;
       const packet = { ...fit.message, packetId, dup: false };
       plan.packets.push(packet);
       room.use(packet);

@@ -34,6 +34,7 @@ export type Stage = "sent" | "received" | "requeued";
 /** A message that was ever sent and has not reached its fate. Without its payload: bounded by the window. */
 export interface Flight {
   readonly id: MessageId;
+  /** As it was sent: a broker that takes less gets less, and a repeat must be the same packet. */
   readonly qos: QoS;
   readonly stage: Stage;
   /** 0 while `requeued`. */
@@ -57,12 +58,19 @@ export type FateOf = "pending" | Fate | "unissued" | "forgotten";
 
 /** Durable lifetime counters: `accepted = delivered + quarantined + dropped + expired + purged + damaged + pending` at any moment. */
 export interface Ledger {
+  /** Ever stored. */
   readonly accepted: number;
+  /** Taken over by the broker; at QoS 0, handed to a live connection. */
   readonly delivered: number;
+  /** Set aside now. */
   readonly quarantined: number;
+  /** Given up for want of room. */
   readonly dropped: number;
+  /** Given up because their time was over. */
   readonly expired: number;
+  /** Taken out by an operator. */
   readonly purged: number;
+  /** Lost in a salvage. */
   readonly damaged: number;
   /** In the outbox, not quarantined: waiting or in flight. */
   readonly pending: number;
@@ -72,10 +80,13 @@ export interface Ledger {
 
 /** A message set aside. */
 export interface QuarantinedMessage extends StoredMessage {
+  /** Why, for a person. */
   readonly reason: string;
   /** Reason code of the broker, if it gave one. */
   readonly reasonCode?: number;
+  /** How often the broker refused it. */
   readonly attempts: number;
+  /** Wall clock when it was set aside, milliseconds since 1970; may be wrong, is only shown. */
   readonly quarantinedAtEpochMs: number;
 }
 
@@ -96,7 +107,7 @@ export interface OutboxBatch {
   /** Ends every exchange at once: flights in `sent` and `received` become `requeued`, keeping their send order. */
   readonly freePacketIds?: boolean;
   /** Durable before the PUBLISH leaves. Ids may be among `append`, waiting, or `requeued`. */
-  readonly sent?: readonly { readonly id: MessageId; readonly packetId: PacketId; readonly sendNumber: number }[];
+  readonly sent?: readonly { readonly id: MessageId; readonly packetId: PacketId; readonly sendNumber: number; readonly qos: QoS }[];
   /** PUBREC seen; durable before PUBREL leaves. */
   readonly received?: readonly { readonly id: MessageId; readonly receivedNumber: number }[];
   /** Refused for now: the exchange is over, the message goes again as new. */
@@ -176,8 +187,11 @@ export interface Outbox {
 
 /** One broker, as an address. */
 export interface Broker {
+  /** `mqtts` and `wss` are encrypted. */
   readonly protocol: "mqtt" | "mqtts" | "ws" | "wss";
+  /** Name or IP address. */
   readonly host: string;
+  /** 1 to 65,535. */
   readonly port: number;
   /** Path of a WebSocket URL. */
   readonly path?: string;
@@ -185,7 +199,9 @@ export interface Broker {
 
 /** User name and password for one connect; never stored, never shown. */
 export interface Credentials {
+  /** At most 65,535 bytes of UTF-8. */
   readonly username?: string;
+  /** Text; at most 65,535 bytes of UTF-8. */
   readonly password?: string;
 }
 
@@ -202,11 +218,15 @@ export interface ConnectRequest {
 
 /** What CONNACK said, with the defaults of MQTT where it said nothing. */
 export interface ServerInfo {
+  /** The broker has kept the session. */
   readonly sessionPresent: boolean;
+  /** The version that this connection speaks. */
   readonly protocolVersion: ProtocolVersion;
   /** 65,535 on 3.1.1. */
   readonly receiveMaximum: number;
+  /** The greatest that the broker takes. */
   readonly maximumQoS: QoS;
+  /** Does the broker take messages with RETAIN? */
   readonly retainAvailable: boolean;
   /** Bytes; 268,435,460 if the broker names none: MQTT's own limit. */
   readonly maximumPacketSize: number;

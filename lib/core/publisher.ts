@@ -299,7 +299,7 @@ export class Publisher implements TransportListener {
   #commit(plan: Plan, arrived: readonly StoredMessage[], nowMs: number): boolean {
     const { work } = this.#delivery;
     const isWorkDue = !work.canWait || work.delivered.length >= REMOVAL_COUNT_MAX || this.#waits.isFlushing ||
-      this.#stopping !== undefined || nowMs >= work.deliveredSinceMs + REMOVAL_DELAY_MS;
+      plan.isOutOfPacketIds || this.#stopping !== undefined || nowMs >= work.deliveredSinceMs + REMOVAL_DELAY_MS;
     const hasPlan = plan.openings.length + plan.handedOver.length + plan.expired.length + plan.quarantined.length > 0;
     if (arrived.length === 0 && !hasPlan && (work.isEmpty || !isWorkDue)) return !this.#store.isBroken;
     if (this.#store.isBroken || (!this.#store.isGood && arrived.length === 0)) return false;
@@ -335,7 +335,7 @@ export class Publisher implements TransportListener {
     }
     for (const { id } of arrived) this.#reports.stored(id);
     for (const id of plan.expired) this.#waits.settle(id, "expired");
-    if (this.#delivery.committed(plan, arrived, nowMs)) this.#wake();
+    if (this.#delivery.committed(plan, arrived, nowMs) || plan.isOutOfPacketIds) this.#wake();
     this.#storedLedger = this.#outbox.ledger();
     this.#isReportDue = true;
   }

@@ -125,13 +125,18 @@ export class Session {
     return exchange?.stage === "done" ? undefined : exchange;
   }
 
-  /** The next id after `cursor` that nothing holds; `undefined` if all are held. */
-  nextPacketId(cursor: PacketId): PacketId | undefined {
-    for (let step = 1; step <= PACKET_ID_MAX; step++) {
+  /** How many packet ids nothing holds. */
+  get freePacketIdCount(): number {
+    return PACKET_ID_MAX - this.#exchanges.size - this.#retired.size;
+  }
+
+  /** The next id after `cursor` that nothing holds. */
+  nextPacketId(cursor: PacketId): PacketId {
+    assert(this.freePacketIdCount > 0, "a packet id is free");
+    for (let step = 1;; step++) {
       const packetId = (cursor + step - 1) % PACKET_ID_MAX + 1;
       if (!this.#exchanges.has(packetId) && !this.#retired.has(packetId)) return packetId;
     }
-    return undefined;
   }
 
   /** Is there an unfinished exchange of a higher QoS than this? */

@@ -17,7 +17,8 @@ describe("Session", () => {
 
   it("has no packet id left when all are in use", () => {
     const flights = Array.from({ length: PACKET_ID_MAX }, (_, index) => flight(index + 1, index + 1));
-    assert.equal(new Session(flights, 5).nextPacketId(5), undefined);
+    assert.equal(new Session(flights, 5).freePacketIdCount, 0);
+    assert.throws(() => new Session(flights, 5).nextPacketId(5), /a packet id is free/);
   });
 
   it("holds a packet id until the commit that ends its exchange", () => {

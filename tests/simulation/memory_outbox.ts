@@ -82,28 +82,54 @@ function copyOf(contents: Contents): Contents {
 /** What the next commit meets. `failed-lost` and `failed-kept`: it throws, and the batch is or is not on disk. */
 export type CommitFault = "none" | "full" | "failed-lost" | "failed-kept";
 
-/** The part that survives the process. */
-export class ModelDisk {
+/** What survives the process, as the world sees it. */
+export interface Disk {
+  /** Asked before every commit. */
+  fault: () => CommitFault;
+  /** Told of every batch that is on disk. */
+  onCommitted: (batch: OutboxBatch) => void;
+  /** For a process that starts. */
+  openOutbox(): Outbox;
+  inFlightIds(): readonly MessageId[];
+  /** The power fails: what was not synced is gone. */
+  cutPower(): void;
+  /** Another disk with the same contents, as a copied folder is; whose session it is, is then not known. */
+  copy(): Disk;
+}
+
+/** A disk that is a few maps. */
+export class ModelDisk implements Disk {
   /** Synced. */
   durable: Contents = emptyContents();
   /** Written, and, without sync, lost by a power cut. */
   written: Contents = emptyContents();
-  /** Asked before every commit. */
   fault: () => CommitFault = () => "none";
+  /** As with `durability: "process-crash"`: only `sync()` makes anything safe from a power cut. */
   isSynced = true;
-  /** Told of every batch that is on disk. */
   onCommitted: (batch: OutboxBatch) => void = () => {};
 
-  /** The power fails: what was not synced is gone. */
-  cutPower(): void {
-    this.written = copyOf(this.durable);
+  openOutbox(): Outbox {
+    return new MemoryOutbox(this);
   }
 
-  /** Another disk with the same contents, as a backup makes. */
+  inFlightIds(): readonly MessageId[] {
+    return [...this.written.flights.keys()];
+  }
+
+  /** The system writes back what it holds. */
+  sync(): void {
+    this.durable = copyOf(this.written);
+  }
+
+  cutPower(): void {
+    this.written = copyOf(this.durable);
+    if (!this.isSynced) this.written.owner = { state: "none" }; // the packet ids on disk may be old ones
+  }
+
   copy(): ModelDisk {
     const copy = new ModelDisk();
-    copy.durable = copyOf(this.durable);
-    copy.written = copyOf(this.durable);
+    copy.written = { ...copyOf(this.written), owner: { state: "none" } };
+    copy.sync();
     return copy;
   }
 }
@@ -327,7 +353,7 @@ function applyBatch(contents: Contents, batch: OutboxBatch): void {
       });
     }
   }
-  for (const { id, packetId, sendNumber } of batch.sent ?? []) {
+  for (const { id, packetId, sendNumber, qos } of batch.sent ?? []) {
     const message = messages.get(id);
     const before = flights.get(id);
     assert(message !== undefined, "a sent message is in the outbox");
@@ -344,7 +370,7 @@ function applyBatch(contents: Contents, batch: OutboxBatch): void {
     const attempts = before?.attempts ?? 0;
     flights.set(id, {
       id,
-      qos: message.qos,
+      qos,
       stage: "sent",
       packetId,
       sendNumber,

@@ -17,6 +17,8 @@ export interface BrokerOptions {
   maximumPacketSize: number;
   /** A repeat of a QoS 2 PUBLISH is answered with 0x91 (MQTT 5). */
   answersInUse: boolean;
+  /** A packet id that comes with another message is no repeat to it. */
+  comparesContent: boolean;
   /** Says "session present" = 0 even where it kept one. */
   deniesSession: boolean;
   /** Reason code for a PUBLISH; 0: fine. */
@@ -34,6 +36,7 @@ export const BROKER_DEFAULTS: BrokerOptions = {
   retainAvailable: true,
   maximumPacketSize: 268_435_460,
   answersInUse: false,
+  comparesContent: false,
   deniesSession: false,
   judge: () => 0,
   admits: () => 0,
@@ -51,6 +54,11 @@ export type Answer = {
   readonly reasonCode: number;
 };
 
+/** A message's number over all caches of a device, from its payload. */
+export function serialOf(payload: Uint8Array): number {
+  return Number(new TextDecoder().decode(payload));
+}
+
 export class ModelBroker {
   readonly options: BrokerOptions;
   /** In the order they were handed on to subscribers. */
@@ -60,7 +68,10 @@ export class ModelBroker {
   /** A client connects and finds no session: what it has in flight may come twice from here on. */
   onSessionAbsent: (clientId: string) => void = () => {};
   onSessionPresent: (clientId: string) => void = () => {};
+  /** A message came under a packet id that stands for another one here: taken for a repeat, it is gone. */
+  onSwallowed: (serial: number) => void = () => {};
   readonly #sessions = new Map<string, BrokerSession>();
+  #saved = new Map<string, BrokerSession>();
 
   constructor(options: Partial<BrokerOptions> = {}) {
     this.options = { ...BROKER_DEFAULTS, ...options };
@@ -75,7 +86,10 @@ export class ModelBroker {
     const sessionPresent = this.#sessions.has(clientId) &&
       !this.options.deniesSession;
     if (sessionPresent) this.onSessionPresent(clientId);
-    else this.onSessionAbsent(clientId);
+    else {
+      this.onSwallowed = () => {};
+      this.onSessionAbsent(clientId);
+    }
     if (!this.#sessions.has(clientId)) {
       this.#sessions.set(clientId, {
         held: new Map(),
@@ -111,6 +125,16 @@ export class ModelBroker {
     this.#sessions.clear();
   }
 
+  /** Saves its sessions now and then, as some do; `comeBack()` is a start from what was saved. */
+  save(): void {
+    this.#saved = new Map([...this.#sessions].map(([clientId, session]) => [clientId, { ...session, held: new Map(session.held) }]));
+  }
+
+  comeBack(): void {
+    this.#sessions.clear();
+    for (const [clientId, session] of this.#saved) this.#sessions.set(clientId, { ...session, held: new Map(session.held) });
+  }
+
   /** Messages that it holds and has not handed on: lost with the session. */
   heldIds(clientId: string): readonly MessageId[] {
     return this.options.deliversAt === "publish" ? [] : [...this.#sessions.get(clientId)?.held.values() ?? []];
@@ -121,7 +145,7 @@ export class ModelBroker {
     packet: PublishPacket,
     version: ProtocolVersion,
   ): Answer | undefined {
-    const id = Number(new TextDecoder().decode(packet.payload));
+    const id = serialOf(packet.payload);
     this.seen.push({ id, packet });
     const session = this.#sessions.get(clientId);
     const reasonCode = version === 5 ? this.options.judge(id, packet) : 0;
@@ -133,7 +157,9 @@ export class ModelBroker {
       if (reasonCode < 0x80) this.delivered.push(id);
       return { packet: "PUBACK", packetId: packet.packetId, reasonCode };
     }
-    if (session?.held.has(packet.packetId)) {
+    const heldId = session?.held.get(packet.packetId);
+    if (heldId !== undefined && (heldId === id || !this.options.comparesContent)) {
+      if (heldId !== id) this.onSwallowed(id);
       return {
         packet: "PUBREC",
         packetId: packet.packetId,

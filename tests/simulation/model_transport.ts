@@ -1,83 +1,11 @@
 /**
- * A connection in virtual time: packets take a while, in order; a cut loses what is on the way in both directions, wherever it is. It also watches
- * what the publisher writes, and calls a breach of MQTT by its name.
+ * A connection in virtual time: packets take a while, in order; a cut loses what is on the way in both directions, wherever it is.
  */
 import type { ConnectRequest, Disconnection, PublishPacket, Transport, TransportListener } from "../../lib/core/ports.ts";
-import type { MessageId, PacketId } from "../../lib/core/message.ts";
+import type { PacketId } from "../../lib/core/message.ts";
 import type { Agenda } from "./agenda.ts";
 import type { Answer, ModelBroker } from "./model_broker.ts";
-
-/** Watches the wire for all connections of one device. */
-export class WireWatch {
-  /** CONNACK has reached the publisher. */
-  onHeard: () => void = () => {};
-  readonly violations: string[] = [];
-  #lastFirstSentId: MessageId = 0;
-  readonly #sentOnce = new Set<MessageId>();
-  #open = new Map<PacketId, "published" | "released">();
-  #writtenInSession = new Map<PacketId, MessageId>();
-
-  onConnect(isSessionPresent: boolean): void {
-    this.#open = new Map();
-    if (!isSessionPresent) this.#writtenInSession = new Map();
-  }
-
-  onPublish(
-    packet: PublishPacket,
-    receiveMaximum: number,
-    maximumQoS: number,
-  ): void {
-    const id = Number(new TextDecoder().decode(packet.payload));
-    if (!this.#sentOnce.has(id)) {
-      if (id < this.#lastFirstSentId) {
-        this.violations.push(
-          `out of order: message ${id} first sent after ${this.#lastFirstSentId}`,
-        );
-      }
-      this.#sentOnce.add(id);
-      this.#lastFirstSentId = id;
-    }
-    if (packet.qos > maximumQoS) {
-      this.violations.push(
-        `QoS ${packet.qos} sent to a broker that takes ${maximumQoS}`,
-      );
-    }
-    if (packet.qos === 0) {
-      if (packet.dup) this.violations.push("DUP at QoS 0");
-      return;
-    }
-    if (this.#open.has(packet.packetId)) {
-      this.violations.push(
-        `packet id ${packet.packetId} sent twice on a live connection`,
-      );
-    }
-    const before = this.#writtenInSession.get(packet.packetId);
-    if (before === id && !packet.dup) {
-      this.violations.push(
-        `message ${id} sent again under packet id ${packet.packetId} without DUP`,
-      );
-    }
-    this.#writtenInSession.set(packet.packetId, id);
-    this.#open.set(packet.packetId, "published");
-    if (this.#open.size > receiveMaximum) {
-      this.violations.push(
-        `window exceeded: ${this.#open.size} of ${receiveMaximum}`,
-      );
-    }
-  }
-
-  onRelease(packetId: PacketId): void {
-    if (this.#open.has(packetId)) this.#open.set(packetId, "released");
-  }
-
-  onAnswer({ packet, packetId, reasonCode }: Answer): void {
-    if (packet === "PUBREC" && reasonCode < 0x80) return;
-    this.#open.delete(packetId);
-    if (packet !== "PUBREC" || reasonCode !== 0x91) {
-      this.#writtenInSession.delete(packetId);
-    }
-  }
-}
+import type { WireWatch } from "./wire_watch.ts";
 
 /** Settings of the line; may change while it runs. */
 export interface Line {

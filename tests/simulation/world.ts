@@ -7,11 +7,12 @@ import type { Broker, Credentials } from "../../lib/core/ports.ts";
 import type { IdRange, MessageId, NumberedMessage } from "../../lib/core/message.ts";
 import type { Failure, PublisherEvent, PublisherOptions, PublisherStatus, TickReport } from "../../lib/core/report.ts";
 import { Agenda } from "./agenda.ts";
-import { MemoryOutbox, ModelDisk } from "./memory_outbox.ts";
+import { type Disk, ModelDisk } from "./memory_outbox.ts";
 import { ModelBroker } from "./model_broker.ts";
-import { type Line, ModelTransport, WireWatch } from "./model_transport.ts";
+import { type Line, ModelTransport } from "./model_transport.ts";
 import { SeededRandom } from "./seeded_random.ts";
 import { VirtualClock } from "./virtual_clock.ts";
+import { WireWatch } from "./wire_watch.ts";
 
 export const PUBLISHER_DEFAULTS: PublisherOptions = {
   clientId: "device",
@@ -22,53 +23,55 @@ export const PUBLISHER_DEFAULTS: PublisherOptions = {
   sessionGroup: undefined,
   allowQos0: false,
   retainFallback: false,
-  reconnect: {
-    delayMsMin: 1_000,
-    delayMsMax: 60_000,
-    firstSpreadMs: 0,
-    stableMs: 10_000,
-  },
+  reconnect: { delayMsMin: 1_000, delayMsMax: 60_000, firstSpreadMs: 0, stableMs: 10_000 },
   asksCredentials: false,
 };
 
 /** Steps in one `run()`, far beyond need: whatever takes more goes round in circles. */
 const STEPS_MAX = 200_000;
+/** Serial numbers tell the messages of one cache from those of the next: cache 0 has 1, 2, …, cache 1 has 1,000,001, … */
+const SERIALS_PER_CACHE = 1_000_000;
+
+/** What a broker said about our session, until the disk knows it. */
+interface Absence {
+  readonly serials: readonly number[];
+  wasHeard: boolean;
+}
 
 export class World {
   readonly clock = new VirtualClock();
   readonly agenda = new Agenda(this.clock);
   readonly random: SeededRandom;
-  readonly line: Line = {
-    latencyMs: 5,
-    isDown: false,
-    isBlackhole: false,
-    losesConnack: false,
-  };
+  readonly line: Line = { latencyMs: 5, isDown: false, isBlackhole: false, losesConnack: false };
   readonly watch = new WireWatch();
   readonly brokers = new Map<string, ModelBroker>();
   readonly options: PublisherOptions;
-  disk = new ModelDisk();
+  disk: Disk;
   publisher!: Publisher;
   transport!: ModelTransport;
-  /** What the application was told, over all its lives. */
-  readonly stored = new Set<MessageId>();
-  readonly delivered = new Set<MessageId>();
-  readonly refused = new Map<MessageId, Failure>();
+  /** What the application was told, over all its lives, by serial number. */
+  readonly stored = new Set<number>();
+  readonly delivered = new Set<number>();
+  readonly refused = new Map<number, Failure>();
+  /** Ids that were given out again after they had been stored. */
+  readonly reused: number[] = [];
   /** In flight when a broker had no session for us. */
-  readonly mayDuplicate = new Set<MessageId>();
+  readonly mayDuplicate = new Set<number>();
   /** In flight when a broker said that our session was gone, and the word was lost on the way, or died with us: the one hole in MQTT. */
-  readonly mayBeLost = new Set<MessageId>();
-  #absence: { readonly ids: readonly MessageId[]; wasHeard: boolean } | undefined;
+  readonly mayBeLost = new Set<number>();
   readonly events: PublisherEvent[] = [];
   readonly reports: TickReport[] = [];
   credentialsWantedCount = 0;
   isStopped = false;
+  #absence: Absence | undefined;
+  #cacheCount = 0;
   #nextId = 1;
-  #tickAsked = false;
+  #isTickAsked = false;
 
-  constructor(options: Partial<PublisherOptions> = {}, seed = 1) {
+  constructor(options: Partial<PublisherOptions> = {}, seed = 1, disk: Disk = new ModelDisk()) {
     this.options = { ...PUBLISHER_DEFAULTS, ...options };
     this.random = new SeededRandom(seed);
+    this.disk = disk;
     this.boot();
   }
 
@@ -79,13 +82,13 @@ export class World {
 
   setBroker(broker: ModelBroker, host = "broker"): ModelBroker {
     broker.onSessionAbsent = () => {
-      const ids = new MemoryOutbox(this.disk).flights().map(({ id }) => id);
-      for (const id of ids) this.mayDuplicate.add(id);
-      if (this.#absence?.wasHeard === false) this.#forgetAbsence();
-      this.#absence = { ids: [...ids, ...this.#absence?.ids ?? []], wasHeard: false };
+      const serials = this.inFlightSerials();
+      for (const serial of serials) this.mayDuplicate.add(serial);
+      if (this.#absence?.wasHeard === false) this.#excuseAbsence();
+      this.#absence = { serials: [...serials, ...this.#absence?.serials ?? []], wasHeard: false };
     };
     broker.onSessionPresent = () => {
-      if (this.#absence?.wasHeard === false) this.#forgetAbsence();
+      if (this.#absence?.wasHeard === false) this.#excuseAbsence();
     };
     this.brokers.set(host, broker);
     return broker;
@@ -94,59 +97,42 @@ export class World {
   /** The process starts, on whatever is on disk. */
   boot(): void {
     this.isStopped = false;
-    this.#forgetAbsence();
+    this.#excuseAbsence();
     this.disk.onCommitted = (batch) => {
       if (batch.session !== undefined) this.#absence = undefined;
     };
     this.watch.onHeard = () => {
       if (this.#absence !== undefined) this.#absence.wasHeard = true;
     };
+    const line = { agenda: this.agenda, line: this.line, watch: this.watch, brokerAt: (host: string) => this.broker(host) };
     this.publisher = new Publisher({
       clock: this.clock,
       random: this.random,
-      outbox: new MemoryOutbox(this.disk),
-      createTransport: (listener) => {
-        const world = {
-          agenda: this.agenda,
-          line: this.line,
-          watch: this.watch,
-          brokerAt: (host: string) => this.broker(host),
-        };
-        return this.transport = new ModelTransport(
-          world,
-          this.options.clientId,
-          listener,
-        );
-      },
+      outbox: this.disk.openOutbox(),
+      createTransport: (listener) => this.transport = new ModelTransport(line, this.options.clientId, listener),
       listener: {
-        onWake: () => void (this.#tickAsked = true),
+        onWake: () => void (this.#isTickAsked = true),
         onReport: (report) => this.#hear(report),
         onCredentialsWanted: () => void this.credentialsWantedCount++,
         onStopped: () => void (this.isStopped = true),
       },
     }, this.options);
     this.#nextId = this.publisher.nextMessageId();
-    this.#tickAsked = true;
+    this.#isTickAsked = true;
   }
 
   connect(host = "broker", credentials?: Credentials): void {
     this.publisher.connect(brokerAddress(host), credentials);
   }
 
-  /** So many messages, as one turn of the application would hand them over. The ids. */
-  publish(count: number, message: Partial<NumberedMessage> = {}): MessageId[] {
+  /** So many messages, as one turn of the application would hand them over. Their serial numbers; in the first cache these are the ids. */
+  publish(count: number, message: Partial<NumberedMessage> = {}): number[] {
     const ids = Array.from({ length: count }, () => this.#nextId++);
     this.publisher.accept(ids.map((id) => [
-      {
-        id,
-        topic: "t",
-        payload: new TextEncoder().encode(String(id)),
-        qos: 2,
-        retain: false,
-        ...message,
-      },
+      { id, topic: "t", payload: new TextEncoder().encode(String(this.#serial(id))), qos: 2, retain: false, ...message },
     ]));
-    return ids;
+    for (const id of ids) if (this.stored.has(this.#serial(id))) this.reused.push(this.#serial(id));
+    return ids.map((id) => this.#serial(id));
   }
 
   /** The process dies; what was written stays. */
@@ -162,6 +148,22 @@ export class World {
     this.boot();
   }
 
+  /** The device goes on under the same client id with another cache. */
+  changeDisk(disk: Disk, isCopy: boolean): void {
+    this.transport.kill();
+    this.#absence = undefined;
+    this.disk = disk;
+    if (!isCopy) {
+      this.#cacheCount++;
+      this.watch.onOtherCache();
+    }
+    this.boot();
+  }
+
+  inFlightSerials(): number[] {
+    return this.disk.inFlightIds().map((id) => this.#serial(id));
+  }
+
   /** Time passes. */
   run(forMs: number): void {
     const untilMs = this.clock.monotonicMs() + forMs;
@@ -173,7 +175,7 @@ export class World {
 
   /** One thing happens, unless nothing is due until then. */
   step(untilMs: number): boolean {
-    const wakeAtMs = this.#tickAsked ? -Infinity : this.publisher.wakeAtMs();
+    const wakeAtMs = this.#isTickAsked ? -Infinity : this.publisher.wakeAtMs();
     const atMs = Math.min(wakeAtMs, this.agenda.nextAtMs);
     if (atMs > untilMs) {
       this.clock.moveTo(untilMs);
@@ -181,7 +183,7 @@ export class World {
     }
     if (wakeAtMs <= this.agenda.nextAtMs) {
       this.clock.moveTo(wakeAtMs);
-      this.#tickAsked = false;
+      this.#isTickAsked = false;
       this.publisher.tick();
     } else this.agenda.step();
     return true;
@@ -190,46 +192,40 @@ export class World {
   /** Everything gets through; a day is enough for every patience. */
   settle(): void {
     this.run(60_000); // the disk may still have to be read again
-    for (let hour = 0; hour < 24 && this.status.ledger.pending > 0; hour++) {
-      this.run(3_600_000);
-    }
+    for (let hour = 0; hour < 24 && this.status.ledger.pending > 0; hour++) this.run(3_600_000);
     this.run(1_000);
-  }
-
-  #forgetAbsence(): void {
-    for (const id of this.#absence?.ids ?? []) this.mayBeLost.add(id);
-    this.#absence = undefined;
   }
 
   get status(): PublisherStatus {
     return this.publisher.status();
   }
 
-  eventsOf<T extends PublisherEvent["type"]>(
-    type: T,
-  ): Extract<PublisherEvent, { type: T }>[] {
-    return this.events.filter((
-      event,
-    ): event is Extract<PublisherEvent, { type: T }> => event.type === type);
+  eventsOf<T extends PublisherEvent["type"]>(type: T): Extract<PublisherEvent, { type: T }>[] {
+    return this.events.filter((event): event is Extract<PublisherEvent, { type: T }> => event.type === type);
   }
 
   #hear(report: TickReport): void {
     this.reports.push(report);
-    for (const range of report.stored) each(range, (id) => this.stored.add(id));
-    for (const range of report.delivered) {
-      each(range, (id) => this.delivered.add(id));
-    }
-    for (const { ids, error } of report.refused) {
-      each(ids, (id) => this.refused.set(id, error));
-    }
+    for (const range of report.stored) this.#each(range, (serial) => this.stored.add(serial));
+    for (const range of report.delivered) this.#each(range, (serial) => this.delivered.add(serial));
+    for (const { ids, error } of report.refused) this.#each(ids, (serial) => this.refused.set(serial, error));
     this.events.push(...report.events);
+  }
+
+  #serial(id: MessageId): number {
+    return this.#cacheCount * SERIALS_PER_CACHE + id;
+  }
+
+  #each([first, last]: IdRange, action: (serial: number) => void): void {
+    for (let id = first; id <= last; id++) action(this.#serial(id));
+  }
+
+  #excuseAbsence(): void {
+    for (const serial of this.#absence?.serials ?? []) this.mayBeLost.add(serial);
+    this.#absence = undefined;
   }
 }
 
 export function brokerAddress(host: string): Broker {
   return { protocol: "mqtt", host, port: 1883 };
-}
-
-function each([first, last]: IdRange, action: (id: MessageId) => void): void {
-  for (let id = first; id <= last; id++) action(id);
 }

@@ -335,6 +335,7 @@ export class Publisher implements TransportListener {
     }
     for (const { id } of arrived) this.#reports.stored(id);
     for (const id of plan.expired) this.#waits.settle(id, "expired");
+    if (plan.expired.length > 0) this.#reports.event({ type: "expired", ids: plan.expired });
     if (this.#delivery.committed(plan, arrived, nowMs) || plan.isOutOfPacketIds) this.#wake();
     this.#storedLedger = this.#outbox.ledger();
     this.#isReportDue = true;
@@ -442,7 +443,8 @@ export class Publisher implements TransportListener {
   #ledger(): Ledger {
     const ledger = this.#storedLedger;
     const unwrittenCount = this.#delivery.work.delivered.length;
-    return { ...ledger, delivered: ledger.delivered + unwrittenCount, pending: ledger.pending - unwrittenCount };
+    const pending = ledger.pending - unwrittenCount;
+    return { ...ledger, delivered: ledger.delivered + unwrittenCount, pending, pendingBytes: pending === 0 ? 0 : ledger.pendingBytes };
   }
 
   #lookUpFlushed(): void {

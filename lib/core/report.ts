@@ -74,6 +74,8 @@ export type PublisherEvent =
     readonly retryInMs?: number;
   }
   | { readonly type: "quarantined"; readonly ids: readonly MessageId[]; readonly reason: string; readonly reasonCode?: number }
+  /** Nobody wants these any more; they were never sent. */
+  | { readonly type: "expired"; readonly ids: readonly MessageId[] }
   | { readonly type: "sessionlost"; readonly requeuedCount: number; readonly duplicatesPossibleCount: number }
   /** Something is wrong that the client goes on trying to get over; for a person. */
   | { readonly type: "error"; readonly error: Failure };

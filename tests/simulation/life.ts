@@ -56,6 +56,7 @@ export class Life {
         comparesContent: random.chance(0.2),
         deniesSession: random.chance(0.05),
       });
+      broker.onSwallowed = (serial) => void this.excused.add(serial);
       this.world.setBroker(sessionGroup === undefined ? broker : this.world.brokers.get("a") ?? broker, host);
     }
     this.world.line.latencyMs = random.pick([0, 1, 20, 300]);
@@ -117,14 +118,37 @@ export class Life {
     this.#broker.loseSessions();
   };
 
+  /** Troubles like company: the session is lost, the broker comes back with less room, and the device dies while it takes up its work again. */
+  readonly #loseAll = (): void => {
+    const { world } = this;
+    const { latencyMs } = world.line;
+    Object.assign(world.line, { isDown: false, isBlackhole: false, losesConnack: false });
+    if (!this.#runUntilOnline()) return;
+    this.#publish();
+    world.run(latencyMs * 4 * this.#random.next()); // somewhere within the exchanges
+    this.counts.sessionLosses++;
+    world.transport.cut();
+    this.#broker.loseSessions();
+    const { receiveMaximum } = this.#broker.options;
+    this.#broker.options.receiveMaximum = this.#random.pick([1, 2, 5]);
+    if (this.#runUntilOnline()) world.run(latencyMs * 2 * this.#random.next());
+    if (this.#random.chance(0.5)) this.#crash();
+    else world.transport.cut();
+    this.#broker.options.receiveMaximum = receiveMaximum;
+  };
+
+  #runUntilOnline(): boolean {
+    const untilMs = this.world.clock.monotonicMs() + 100_000;
+    while (this.world.status.connection.state !== "online") if (!this.world.step(untilMs)) return false;
+    return true;
+  }
+
   /** The broker is killed and comes back with sessions as they were a while ago: what it had only acknowledged by PUBREC is gone, by right. */
   readonly #rollBack = (): void => {
     if (this.#random.chance(0.8)) return this.#broker.save();
     this.world.transport.cut();
-    const broker = this.#broker;
-    broker.comeBack();
-    // Packet ids that were finished long ago, or belonged to another cache, are in use there again.
-    broker.onSwallowed = (serial) => void this.excused.add(serial);
+    this.#broker.comeBack();
+    for (const serial of this.#broker.heldIds(this.world.options.clientId)) this.world.mayDuplicate.add(serial);
     for (const serial of this.world.inFlightSerials()) {
       this.excused.add(serial);
       this.world.mayDuplicate.add(serial);
@@ -223,6 +247,7 @@ export class Life {
     this.#crash,
     this.#cutPower,
     this.#loseSession,
+    this.#loseAll,
     this.#rollBack,
     this.#line,
     this.#blackhole,

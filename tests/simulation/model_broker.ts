@@ -68,9 +68,13 @@ export class ModelBroker {
   /** A client connects and finds no session: what it has in flight may come twice from here on. */
   onSessionAbsent: (clientId: string) => void = () => {};
   onSessionPresent: (clientId: string) => void = () => {};
-  /** A message came under a packet id that stands for another one here: taken for a repeat, it is gone. */
+  /**
+   * A message came under a packet id that stands for another one here: taken for a repeat, it is gone. Told only where that is the broker's own
+   * fault: it holds ids that were finished long ago, or belonged to another cache, because it came back older or denied having kept them.
+   */
   onSwallowed: (serial: number) => void = () => {};
   readonly #sessions = new Map<string, BrokerSession>();
+  #wasRolledBack = false;
   #saved = new Map<string, BrokerSession>();
 
   constructor(options: Partial<BrokerOptions> = {}) {
@@ -87,7 +91,7 @@ export class ModelBroker {
       !this.options.deniesSession;
     if (sessionPresent) this.onSessionPresent(clientId);
     else {
-      this.onSwallowed = () => {};
+      this.#wasRolledBack = false;
       this.onSessionAbsent(clientId);
     }
     if (!this.#sessions.has(clientId)) {
@@ -131,6 +135,7 @@ export class ModelBroker {
   }
 
   comeBack(): void {
+    this.#wasRolledBack = true;
     this.#sessions.clear();
     for (const [clientId, session] of this.#saved) this.#sessions.set(clientId, { ...session, held: new Map(session.held) });
   }
@@ -159,7 +164,7 @@ export class ModelBroker {
     }
     const heldId = session?.held.get(packet.packetId);
     if (heldId !== undefined && (heldId === id || !this.options.comparesContent)) {
-      if (heldId !== id) this.onSwallowed(id);
+      if (heldId !== id && (this.#wasRolledBack || this.options.deniesSession)) this.onSwallowed(id);
       return {
         packet: "PUBREC",
         packetId: packet.packetId,

@@ -98,10 +98,10 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: "a packet id is free before its row is gone",
-    rule: "lost",
+    rule: "live-resend",
     file: "session.ts",
-    find: 'exchange.stage = "done";\n    this.#doneCount++;',
-    replace: "this.#exchanges.delete(exchange.packetId);",
+    find: "if (!this.#exchanges.has(packetId) && !this.#retired.has(packetId)) return packetId;",
+    replace: 'if (this.#exchanges.get(packetId)?.stage !== "sent" && !this.#retired.has(packetId)) return packetId;',
   },
   {
     name: "Clean Start is forgotten",

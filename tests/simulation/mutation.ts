@@ -17,7 +17,7 @@ export interface Patch {
 export const FEW_PACKET_IDS: Patch = {
   file: "message.ts",
   find: "export const PACKET_ID_MAX = 65_279;",
-  replace: "export const PACKET_ID_MAX = 64;",
+  replace: "export const PACKET_ID_MAX = 16;",
 };
 
 /** The core's own assertions would stop a mutant before it does any harm; here the harm is to be seen. */

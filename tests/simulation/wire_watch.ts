@@ -79,7 +79,9 @@ export class WireWatch {
     if (this.#released.has(packetId)) this.#report("publish-after-release", `PUBLISH ${packetId} after its PUBREL`);
     if (this.#written.get(packetId) === serial) this.#repeat(packetId, packet.dup, serial);
     // A message that the device forgot to have sent, because the disk failed it, keeps its place.
-    else if (this.#publishedAt.get(packetId)?.serial !== serial) this.#publishedAt.set(packetId, { serial, at: ++this.#count });
+    else if (!packet.dup || this.#publishedAt.get(packetId)?.serial !== serial) {
+      this.#publishedAt.set(packetId, { serial, at: ++this.#count });
+    }
     this.#written.set(packetId, serial);
     this.#open.add(packetId);
     if (this.#open.size > receiveMaximum) this.#report("window", `${this.#open.size} open, ${receiveMaximum} allowed`);

@@ -1,0 +1,98 @@
+/**
+ * System calls of a process, seen or spoilt from outside by strace: the product runs as it is shipped.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
+import { within } from "./deadline.ts";
+
+/** What a node:test wants as its `skip`: false, or why. With `CI=true` it must work, so that it does not is an error. */
+export function straceMissing(): false | string {
+  const { error, status } = spawnSync("strace", ["-f", "-qq", "-o", "/dev/null", "true"]);
+  const why = error !== undefined ? "strace is not installed" : status !== 0 ? "strace is not allowed to trace here" : false;
+  if (why !== false && process.env.CI === "true") throw new Error(`Cannot test with strace: ${why}, and CI is to test all`);
+  return why;
+}
+
+/** Every call that changes what lies on a disk, or that carries bytes over a socket. */
+const RECORDED = [
+  ..."open openat openat2 creat write pwrite64 writev pwritev pwritev2 ftruncate truncate fallocate copy_file_range sendfile".split(" "),
+  ..."fsync fdatasync syncfs sync_file_range unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link linkat symlink symlinkat".split(" "),
+  ..."sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg".split(" "),
+];
+
+/** Longer than whatever is written at once. */
+const BYTES_SHOWN_MAX = 1 << 20;
+
+/** Words in front of a command, which then writes down its calls, of all its threads, in the order in which they came. */
+export function recordingTo(path: string): readonly string[] {
+  const format = ["-f", "-qq", "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "--seccomp-bpf"];
+  return ["strace", ...format, "-e", `trace=${RECORDED.join(",")}`, "-o", path];
+}
+
+/** Calls that are spoilt. */
+export interface Spoilt {
+  readonly calls: readonly string[];
+  /** In strace's words: `error=EIO`, `signal=KILL`. */
+  readonly effect: string;
+  /** Which of them, by number: `3` is the third alone, `3+` the third and all that follow. */
+  readonly when: string;
+  /** Only calls that concern these files or folders count. */
+  readonly paths: readonly string[];
+  /** Where the calls are written down. */
+  readonly logPath: string;
+}
+
+function words({ calls, effect, when, paths, logPath }: Spoilt): string[] {
+  const only = paths.flatMap((path) => ["-P", path]);
+  return ["-f", "-qq", "-o", logPath, ...only, "-e", `trace=${calls.join(",")}`, "-e", `inject=${calls.join(",")}:${effect}:when=${when}`];
+}
+
+/** Words in front of a command, whose calls are then spoilt from its start. */
+export function spoiling(spoilt: Spoilt): readonly string[] {
+  return ["strace", ...words(spoilt)];
+}
+
+/** How many calls were spoilt so far. */
+export function spoiltCount(logPath: string): number {
+  return readFileSync(logPath, "utf8").split("(INJECTED)").length - 1;
+}
+
+/** Spoils calls of a process that runs already, and later lets it alone again. */
+export class Spoiler {
+  readonly #strace: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  private constructor(strace: ChildProcess, ended: Promise<void>) {
+    this.#strace = strace;
+    this.#ended = ended;
+  }
+
+  /** Resolves when calls are spoilt. */
+  static async attach(pid: number, spoilt: Spoilt): Promise<Spoiler> {
+    // It says what it attached to on its standard error, which -qq would keep from it.
+    const strace = spawn("strace", [...words(spoilt).filter((word) => word !== "-qq"), "-p", String(pid)], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const ended = new Promise<void>((resolve) => strace.once("exit", () => resolve()));
+    const attached = new Promise<void>((resolve, reject) => {
+      let said = "";
+      strace.stderr!.on("data", (chunk: Uint8Array) => {
+        said += new TextDecoder().decode(chunk);
+        if (said.includes("attached")) resolve();
+      });
+      strace.once("error", reject);
+      strace.once("exit", () => reject(new Error(`Cannot attach strace to process ${pid}. It wrote: ${said}`)));
+    });
+    await within(attached, `strace to attach to process ${pid}`);
+    return new Spoiler(strace, ended);
+  }
+
+  /** Resolves when the process goes on alone. */
+  async detach(): Promise<void> {
+    if (this.#strace.exitCode === null && this.#strace.signalCode === null) this.#strace.kill("SIGINT");
+    await within(this.#ended, "strace to let the process alone");
+  }
+}

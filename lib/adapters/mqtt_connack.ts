@@ -13,10 +13,13 @@ const RECEIVE_MAXIMUM_DEFAULT = 65_535;
 /** Session Expiry Interval that means never (OASIS MQTT 5.0, 3.1.2.11.2). */
 const NEVER_EXPIRES = 0xffff_ffff;
 
-/** What was asked for, and what the broker says in words. */
+/** What CONNACK answers. */
 export interface ConnackContext {
+  /** What was asked for. */
   readonly request: ConnectRequest;
+  /** As asked for. */
   readonly keepAliveSeconds: number;
+  /** The broker's Reason String, without secrets; empty if there is none. */
   readonly text: string;
 }
 

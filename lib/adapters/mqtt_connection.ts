@@ -15,7 +15,9 @@ import { type Cause, disconnectedByBroker, failedBySystem, protocolViolation, wi
 
 /** Grows over all connections of a transport. */
 export interface ProgressGauge {
+  /** By the operating system. */
   bytesTaken: number;
+  /** Of all kinds. */
   packetsReceived: number;
 }
 
@@ -78,14 +80,17 @@ export class MqttConnection {
     return this.#isAnswered;
   }
 
+  /** Writes PUBLISH packets, in order. Ignored unless online. */
   publish(packets: readonly PublishPacket[]): void {
     this.#write(() => this.#encoder!.publish(packets));
   }
 
+  /** Writes PUBREL packets, in order. Ignored unless online. */
   release(packetIds: readonly PacketId[]): void {
     this.#write(() => this.#encoder!.release(packetIds));
   }
 
+  /** Says DISCONNECT and closes. */
   disconnect(): void {
     if (this.#mode === "connecting" || this.#mode === "handshake") this.#end(DISCONNECTED);
     if (this.#mode !== "online") return;
@@ -96,10 +101,12 @@ export class MqttConnection {
     this.#closeTimer = setTimeout(() => this.#end(DISCONNECTED), DISCONNECT_MS_MAX);
   }
 
+  /** Closes at once. */
   abort(): void {
     this.#end({ by: "client", reason: "connection given up" });
   }
 
+  /** Handed over and not yet taken by the operating system. */
   bufferedBytes(): number {
     return this.#mode === "online" || this.#mode === "closing" ? this.#client!.stream.writableLength : 0;
   }
@@ -114,10 +121,9 @@ export class MqttConnection {
     // Packets are gathered here; the network is not to wait for more.
     (stream as { setNoDelay?: (noDelay: boolean) => void }).setNoDelay?.(true);
     stream.on("secureConnect", () => this.#becomeHandshake());
-    stream.on("error", (error: Error) => this.#end(failedBySystem(error, this.#secrets)));
-    // What was received is still being parsed, packet by packet, before the next turn of the event loop.
-    stream.on("end", () => setTimeout(() => this.#closed(), 0));
-    client.on("close", () => setTimeout(() => this.#closed(), 0));
+    stream.on("error", (error: Error) => this.#lost(() => failedBySystem(error, this.#secrets)));
+    stream.on("end", () => this.#lost(() => this.#closed()));
+    client.on("close", () => this.#lost(() => this.#closed()));
     client.on("error", (error) => this.#failed(error));
     client.on("connect", () => this.#connected());
     client.on("packetreceive", (packet) => this.#received(packet));
@@ -228,7 +234,7 @@ export class MqttConnection {
     } else if (error.message === KEEP_ALIVE_TIMED_OUT) {
       this.#end({ by: "timeout", reason: `nothing heard from the broker, nor an answer to a ping, in ${this.#client!.keepalive * 1.5} s` });
     } else if (typeof error.code === "string" || this.#mode === "connecting") {
-      this.#end(failedBySystem(error, this.#secrets));
+      this.#lost(() => failedBySystem(error, this.#secrets));
     } else if (this.#server === undefined) {
       this.#end({
         by: "protocol",
@@ -239,10 +245,15 @@ export class MqttConnection {
     }
   }
 
-  #closed(): void {
-    if (this.#mode === "connecting") this.#end({ by: "network", reason: "connection closed while it was being opened" });
-    else if (this.#mode === "handshake") this.#end({ by: "broker", reason: "broker closed the connection instead of answering CONNECT" });
-    else this.#end({ by: "broker", reason: "broker closed the connection" });
+  #closed(): Cause {
+    if (this.#mode === "connecting") return { by: "network", reason: "connection closed while it was being opened" };
+    if (this.#mode === "handshake") return { by: "broker", reason: "broker closed the connection instead of answering CONNECT" };
+    return { by: "broker", reason: "broker closed the connection" };
+  }
+
+  /** The network is gone, but what came in before is still being heard, packet by packet, until the next turn of the event loop. */
+  #lost(why: () => Cause): void {
+    setTimeout(() => this.#end(why()), 0);
   }
 
   /** The first cause is the one that counts; while closing, it is that we wanted to. */

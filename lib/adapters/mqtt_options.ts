@@ -8,6 +8,7 @@ import type { ConnectRequest } from "../core/ports.ts";
 
 /** What stays the same for all connections. */
 export interface MqttTransportOptions {
+  /** Names the session at the broker. */
   readonly clientId: string;
   /** Options of MQTT.js that pass through, by its names: TLS material, will, keepalive, WebSocket options. Plain data. */
   readonly mqtt?: Readonly<Record<string, unknown>>;

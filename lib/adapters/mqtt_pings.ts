@@ -18,6 +18,7 @@ export class Pings {
   #bytesAhead = 0;
   #deferredAtMs = -Infinity;
 
+  /** From before the client is connected. */
   constructor(client: MqttClient) {
     this.#client = client;
     client.on("packetsend", (packet) => {

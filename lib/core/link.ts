@@ -6,8 +6,8 @@
  * - `idle`: nobody asked for a connection. Entered at the start and by `disconnect()`; left by `connect()`.
  * - `offline`: waits for `retryAtMs`. Entered by `connect()`, a failed attempt or a loss; left when it is time.
  * - `authorizing`: waits for credentials from the main thread. Left when they come, or by time-out to `offline`.
- * - `connecting`: CONNECT is on its way. `discard` is the first of two connects on 3.1.1, which asks the broker to forget a session that is not
- *   ours; `use` is the connection that will carry messages.
+ * - `connecting`: CONNECT is on its way. `discard` is the first of two connects, which asks the broker to forget a session that is not ours;
+ *   `use` is the connection that will carry messages.
  * - `online`: CONNACK accepted us.
  * - `closing`: we ended it and wait for the transport to say so; then to `idle`, to the second connect, to another broker at once, or to
  *   `offline`.
@@ -53,6 +53,8 @@ type State =
   | {
     readonly name: "closing";
     readonly then: "idle" | "use" | "switch" | "reconnect";
+    /** Of the connection that is being closed. */
+    readonly version: ProtocolVersion;
     readonly cause: Disconnection;
     readonly onlineMs: number;
     readonly timeoutAtMs: number;
@@ -189,17 +191,20 @@ export class Link {
       this.#end("use", { during: "online", by: "client", reason: "discarding an old session" }, "disconnect");
       return "unusable";
     }
-    if (isSessionNew && server.sessionPresent) {
+    // On 5 the discarding connect has left a session, new and empty; on 3.1.1 there can be none.
+    if (isSessionNew && server.sessionPresent && version === 4) {
       this.abort("the broker says a session is present although it was to be discarded", "protocol");
       return "unusable";
     }
-    if (server.sessionPresent && !this.#isOurs(facts.owner)) {
+    if (!isSessionNew && server.sessionPresent && !this.#isOurs(facts.owner)) {
       this.abort("the session is to be discarded", "client"); // decided while CONNECT was on its way
       return "unusable";
     }
-    this.#become({ name: "online", server, sinceMs: this.#clock.monotonicMs() });
-    this.#events.push({ type: "connect", server, broker: this.#broker! });
-    return server.sessionPresent ? "resumed" : "new";
+    // What the discarding connect has left is not the session that anybody asks about.
+    const info = isSessionNew ? { ...server, sessionPresent: false } : server;
+    this.#become({ name: "online", server: info, sinceMs: this.#clock.monotonicMs() });
+    this.#events.push({ type: "connect", server: info, broker: this.#broker! });
+    return info.sessionPresent ? "resumed" : "new";
   }
 
   /** The connection ended, or was never made. */
@@ -207,7 +212,7 @@ export class Link {
     const state = this.#state;
     switch (state.name) {
       case "closing":
-        if (state.then === "use" && cause.by === "client") return this.#start(facts, 4);
+        if (state.then === "use" && cause.by === "client") return this.#start(facts, state.version);
         if (state.then === "switch") {
           this.#become({ name: "offline", retryAtMs: this.#clock.monotonicMs(), reason: state.cause.reason });
           return this.#report(state.cause, state.cause.during === "online", 0);
@@ -273,12 +278,13 @@ export class Link {
     assert(this.#broker !== undefined, "a connect has a broker");
     const version = discardedWith ?? this.#protocols.choose(this.#broker, this.#clock.epochMs(), facts.hasInFlight);
     const isSessionNew = !this.#isOurs(facts.owner);
-    // 3.1.1 can discard a session only by connecting with Clean Session, and such a session ends with its connection: hence twice.
-    const purpose = isSessionNew && version === 4 && discardedWith === undefined ? "discard" : "use";
+    // A session is discarded by a connect of its own. 3.1.1 has no other way, for a session begun with Clean Session ends with its connection;
+    // and a mosquitto 2.0 that is stopped does not save one begun with Clean Start, whatever its expiry.
+    const purpose = isSessionNew && discardedWith === undefined ? "discard" : "use";
     const request: ConnectRequest = {
       broker: this.#broker,
       protocolVersion: version,
-      cleanStart: version === 5 ? isSessionNew : purpose === "discard",
+      cleanStart: purpose === "discard",
       sessionExpirySeconds: this.#options.sessionExpirySeconds,
       ...(this.#credentials === undefined ? {} : { credentials: this.#credentials }),
     };
@@ -292,10 +298,17 @@ export class Link {
 
   #end(then: "idle" | "use" | "switch" | "reconnect", cause: Disconnection, how: "disconnect" | "abort"): void {
     const nowMs = this.#clock.monotonicMs();
-    const isOnline = this.#state.name === "online";
-    const onlineMs = this.#state.name === "online" ? nowMs - this.#state.sinceMs : 0;
-    const during = isOnline ? "online" : "handshake";
-    this.#become({ name: "closing", then, cause: { ...cause, during }, onlineMs, timeoutAtMs: nowMs + CLOSE_TIMEOUT_MS });
+    const state = this.#state;
+    assert(state.name === "online" || state.name === "connecting", "only a connection can be ended");
+    const isOnline = state.name === "online";
+    this.#become({
+      name: "closing",
+      then,
+      version: isOnline ? state.server.protocolVersion : state.version,
+      cause: { ...cause, during: isOnline ? "online" : "handshake" },
+      onlineMs: isOnline ? nowMs - state.sinceMs : 0,
+      timeoutAtMs: nowMs + CLOSE_TIMEOUT_MS,
+    });
     if (how === "disconnect") this.#transport.disconnect();
     else this.#transport.abort();
   }

@@ -8,7 +8,7 @@ import { CacheError } from "../errors.ts";
 import type { Runtime } from "../runtime.ts";
 import { logOf } from "./cache_place.ts";
 import type { Files, SqliteDatabase } from "./ports.ts";
-import { applyCreationPragmas, applyPragmas, type Durability } from "./pragmas.ts";
+import { applyBusyTimeout, applyCreationPragmas, applyPragmas, type Durability } from "./pragmas.ts";
 import { createTables, growTables, type Identity, readIdentity, recognize } from "./schema.ts";
 
 /** The identity in the database, or `undefined` if there is none. What is refused stays as it is to the last byte. */
@@ -20,7 +20,7 @@ export function findDatabase(runtime: Runtime, path: string): Identity | undefin
     // A log that was left would go to the database when a connection that may write is closed; one that may not would leave an empty log.
     const readOnly = log !== undefined;
     return using(
-      runtime.openDatabase(path, { readOnly }),
+      connect(runtime, path, { readOnly }),
       (database) => recognize(database) === "cache" ? readIdentity(database) : undefined,
     );
   }
@@ -34,7 +34,7 @@ export function createDatabase(runtime: Runtime, path: string, durability: Durab
   const { files, random, clock } = runtime;
   files.createFile(path);
   const identity: Identity = { cacheIdentity: randomIdentity(random), clientId, createdAtEpochMs: Math.floor(clock.epochMs()) };
-  using(runtime.openDatabase(path), (database) => {
+  using(connect(runtime, path), (database) => {
     applyCreationPragmas(database);
     applyPragmas(database, durability);
     createTables(database, identity);
@@ -45,7 +45,7 @@ export function createDatabase(runtime: Runtime, path: string, durability: Durab
 
 /** Of a cache that is there: its settings made, its tables grown. */
 export function openDatabase(runtime: Runtime, path: string, durability: Durability): SqliteDatabase {
-  const database = runtime.openDatabase(path);
+  const database = connect(runtime, path);
   try {
     applyPragmas(database, durability);
     growTables(database);
@@ -88,6 +88,17 @@ export function checkVersion(runtime: Runtime, warnings: string[]): void {
         SQLITE_VERSION_MIN.join(".")
       } has not: let no other program open the cache`,
     );
+  }
+}
+
+function connect(runtime: Runtime, path: string, options?: { readonly readOnly: boolean }): SqliteDatabase {
+  const database = runtime.openDatabase(path, options);
+  try {
+    applyBusyTimeout(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
   }
 }
 

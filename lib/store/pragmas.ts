@@ -17,7 +17,7 @@ export type Durability = "power-loss" | "process-crash";
 const CHECKPOINT_PAGES = 1_000;
 /** To this the log is cut after a great transaction. */
 const LOG_BYTES_MAX = 8 * 1024 * 1024;
-/** How long a commit waits for a program that reads the cache, milliseconds. */
+/** How long to wait for a program that reads the cache, or for a worker that is ending and has not closed it yet, milliseconds. */
 const BUSY_TIMEOUT_MS = 2_000;
 /** Memory for pages, KiB: the same whatever the backlog. */
 const PAGE_CACHE_KIB = 4_096;
@@ -29,6 +29,8 @@ interface Setting {
   readonly reads?: string | number;
 }
 
+const BUSY_TIMEOUT: Setting = { name: "busy_timeout", value: BUSY_TIMEOUT_MS };
+
 /** These hold for the life of the file, and only take before its first table. */
 const CREATION: readonly Setting[] = [
   { name: "page_size", value: 4_096 },
@@ -38,7 +40,7 @@ const CREATION: readonly Setting[] = [
 
 function settings(durability: Durability): readonly Setting[] {
   return [
-    { name: "busy_timeout", value: BUSY_TIMEOUT_MS },
+    BUSY_TIMEOUT,
     // Other processes may read a live cache.
     { name: "locking_mode", value: "normal" },
     { name: "journal_mode", value: "wal" },
@@ -61,6 +63,11 @@ function settings(durability: Durability): readonly Setting[] {
     // Overwriting with zeros what is deleted would wear flash, and hide nothing there.
     { name: "secure_delete", value: 0 },
   ];
+}
+
+/** First of all, on every connection: one driver waits five seconds, another not at all. */
+export function applyBusyTimeout(database: SqliteDatabase): void {
+  apply(database, BUSY_TIMEOUT);
 }
 
 /** Before the first table of a new database. */

@@ -376,16 +376,18 @@ describe("What the broker says later", () => {
     });
   }
 
-  test("What the broker said just before it closed is heard first: 500 acknowledgements and why it closes", async () => {
-    await using link = await TransportLink.create(5);
-    const { peer } = await link.online();
-    const acks = Array.from({ length: 500 }, (_, index): Outgoing => ({ cmd: "puback", messageId: index + 1, reasonCode: 0 }));
-    peer.send(...acks, { cmd: "disconnect", reasonCode: 0x8e });
-    peer.endWriting();
-    assert.equal((await link.probe.next("disconnected")).disconnectCode, 0x8e);
-    assert.equal(link.probe.all("acknowledged").length, 500);
-    assert.equal(link.probe.types().at(-1), "disconnected");
-  });
+  for (const how of ["close", "endWriting", "reset"] as const) {
+    test(`What the broker said just before is heard first, 500 acknowledgements and why it ends: ${how}()`, async () => {
+      await using link = await TransportLink.create(5);
+      const { peer } = await link.online();
+      const acks = Array.from({ length: 500 }, (_, index): Outgoing => ({ cmd: "puback", messageId: index + 1, reasonCode: 0 }));
+      peer.send(...acks, { cmd: "disconnect", reasonCode: 0x8e });
+      peer[how]();
+      assert.equal((await link.probe.next("disconnected")).disconnectCode, 0x8e);
+      assert.equal(link.probe.all("acknowledged").length, 500);
+      assert.equal(link.probe.types().at(-1), "disconnected");
+    });
+  }
 
   test("500 acknowledgements and then a mere close are heard too", async () => {
     await using link = await TransportLink.create(5);

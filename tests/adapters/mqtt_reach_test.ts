@@ -19,7 +19,7 @@ import { Child } from "../support/child.ts";
 import { Mosquitto, mosquittoMissing } from "../support/mosquitto.ts";
 import { ObedientBroker } from "../support/obedient_broker.ts";
 import { freePort, listen } from "../support/sockets.ts";
-import { type Ended, type Ordeal } from "../support/transport_ordeal.ts";
+import type { Ended, Ordeal } from "../support/transport_ordeal.ts";
 import { TransportProbe } from "../support/transport_probe.ts";
 import { WebSocketGateway } from "../support/websocket_gateway.ts";
 

@@ -224,6 +224,22 @@ export function testOutbox(name: string, open: () => OutboxUnderTest | Promise<O
       assert.deepEqual(restart().flights(), expected);
     });
 
+    check("Neighbours in a batch may have numbers that are none", (outbox, restart) => {
+      const marks = [[1, 10, 1], [2, 11, 5], [3, 13, 6], [4, 14, 7]] as const;
+      outbox.commit({
+        at: moment(1),
+        append: messages(1, 4),
+        sent: marks.flatMap(([id, packetId, sendNumber]) => sent(id, packetId, sendNumber)),
+      });
+      outbox.commit({
+        at: moment(2),
+        received: [{ id: 1, receivedNumber: 1 }, { id: 2, receivedNumber: 4 }, { id: 3, receivedNumber: 5 }],
+      });
+      const flights = restart().flights();
+      assert.deepEqual(flights.map(({ id, packetId, sendNumber }) => [id, packetId, sendNumber]), marks);
+      assert.deepEqual(flights.map(({ receivedNumber }) => receivedNumber), [1, 4, 5, 0]);
+    });
+
     check("A flight has the QoS it was sent at, which may be less than its message has", (outbox, restart) => {
       outbox.commit({ at: moment(1), append: messages(1, 2), sent: [...sent(1, 1, 1, 1, 1), ...sent(2, 2, 2)], packetIdCursor: 2 });
       assert.deepEqual(outbox.flights().map(({ qos }) => qos), [1, 2]);

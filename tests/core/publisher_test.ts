@@ -345,7 +345,7 @@ describe("Publisher, when the session is lost", () => {
     const ids = world.publish(30);
     world.run(25);
     world.connect("b");
-    world.run(45);
+    world.run(105);
     world.connect("a");
     world.settle();
     const everywhere = new Set([...world.broker("a").delivered, ...world.broker("b").delivered]);

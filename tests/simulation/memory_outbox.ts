@@ -91,6 +91,8 @@ export interface Disk {
   /** For a process that starts. */
   openOutbox(): Outbox;
   inFlightIds(): readonly MessageId[];
+  /** Does it say that the broker's session is to be discarded? */
+  isSessionDoubted(): boolean;
   /** The power fails: what was not synced is gone. */
   cutPower(): void;
   /** Another disk with the same contents, as a copied folder is; whose session it is, is then not known. */
@@ -114,6 +116,10 @@ export class ModelDisk implements Disk {
 
   inFlightIds(): readonly MessageId[] {
     return [...this.written.flights.keys()];
+  }
+
+  isSessionDoubted(): boolean {
+    return this.written.owner.state === "none";
   }
 
   /** The system writes back what it holds. */

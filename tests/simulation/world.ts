@@ -84,6 +84,8 @@ export class World {
     broker.onSessionAbsent = () => {
       const serials = this.inFlightSerials();
       for (const serial of serials) this.mayDuplicate.add(serial);
+      // A device that knows already that its session is to be discarded has nothing to hear.
+      if (this.disk.isSessionDoubted()) return;
       if (this.#absence?.wasHeard === false) this.#excuseAbsence();
       this.#absence = { serials: [...serials, ...this.#absence?.serials ?? []], wasHeard: false };
     };

@@ -133,6 +133,7 @@ const FAULTS = {
   "An I/O error that stays": { resultCode: RESULT.ioError, when: "before", lasts: "on" },
   "An I/O error after the work was done": { resultCode: RESULT.ioError, when: "after", lasts: "once" },
   "An I/O error after the work was done, that stays,": { resultCode: RESULT.ioError, when: "after", lasts: "on" },
+  "A full disk, with nothing working any more,": { resultCode: RESULT.full, when: "before", lasts: "on" },
   "A full disk": { resultCode: RESULT.full, when: "before", lasts: "once" },
 } satisfies Record<string, Omit<Fault, "atCall">>;
 

@@ -42,6 +42,7 @@ describe("SqliteOutbox", () => {
     ["QoS", "qos = 1"],
     ["retain flag", "retain = 1"],
     ["properties", "properties = '{}'"],
+    ["absence of properties", "properties = ''"],
     ["wall clock", "stored_at_epoch_ms = stored_at_epoch_ms + 1"],
     ["known time", "stored_at_known_ms = stored_at_known_ms + 1"],
     ["checksum", "checksum = checksum + 1"],

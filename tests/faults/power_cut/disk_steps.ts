@@ -8,8 +8,8 @@
  *
  * @module
  */
-import { dirname, resolve } from "node:path";
-import { bytesOf, type Call, descriptorOf, plainArguments, stringsOf, type Trace } from "./trace.ts";
+import { dirname } from "node:path";
+import { bytesOf, type Call, descriptorOf, pathsOf, plainArguments, type Trace } from "./trace.ts";
 
 /** When names are safe. */
 export type NameModel = "strict" | "ext4";
@@ -166,7 +166,8 @@ class StepReader {
     this.syncs.push(call.end);
     const file = this.#open.get(target.number);
     const isCovered = (step: Step) => step.end < call.start;
-    for (const step of file?.steps ?? []) if (isCovered(step)) step.syncedAt = Math.min(step.syncedAt, call.end);
+    const steps = file?.steps ?? [];
+    for (let i = steps.length - 1; i >= 0 && steps[i]!.syncedAt === Infinity; i--) if (isCovered(steps[i]!)) steps[i]!.syncedAt = call.end;
     for (const step of this.names) {
       if (!isCovered(step)) continue;
       step.safeAt.ext4 = Math.min(step.safeAt.ext4, call.end);
@@ -185,7 +186,7 @@ class StepReader {
 
   /** Runs `use` on the paths that the call names, if they are in the folder. */
   #ifHere(call: Call, use: (paths: readonly string[]) => void): void {
-    const paths = stringsOf(call).map((bytes) => resolve(bytes.toString()));
+    const paths = pathsOf(call);
     if (this.#isHere(paths[0]) && !isMemory(paths[0]!)) use(paths);
   }
 

@@ -6,6 +6,7 @@
  */
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 
 /** One call that succeeded. */
 export interface Call {
@@ -74,6 +75,13 @@ export function stringsOf({ name, args }: Call): Buffer[] {
     if (rest !== undefined) throw new Error(`Cannot read the trace: the bytes of a ${name} are cut short`);
     return decodeBytes(text);
   });
+}
+
+const PATH = /(?:<((?:\\x[0-9a-f]{2})*)>, )?"((?:\\x[0-9a-f]{2})*)"/g;
+
+/** Every path among the arguments, absolute. */
+export function pathsOf({ args }: Call): string[] {
+  return [...args.matchAll(PATH)].map(([, folder = "", path = ""]) => resolve(`/${decodeBytes(folder)}`, decodeBytes(path).toString()));
 }
 
 /** All bytes that a write or a read carried. */

@@ -18,6 +18,7 @@ try {
   lap("examined");
   console.log({...verdict, bad: verdict.bad.length});
   for (const { cut, breaches } of verdict.bad.slice(0, 10)) console.log(cut, breaches.slice(0, 3));
+  { const { copyFileSync } = await import("node:fs"); copyFileSync(recorder.tracePath, "/tmp/pc/last.trace"); }
 } finally {
   recorder.remove();
   await broker.close();

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ProtocolVersion } from "../../lib/core/message.ts";
 import { type MessageId, PersistClient, type PersistClientEventMap, type PersistClientOptions, type PublishProperties } from "../../mod.ts";
-import { within } from "../support/deadline.ts";
+import { DEADLINE_MS, within } from "../support/deadline.ts";
 import { ScriptedBroker } from "../support/scripted_broker.ts";
 import { type Connect, DISCONNECT, type Letter, says, TOPIC, Wire } from "./bytes.ts";
 import { Line } from "./line.ts";
@@ -35,6 +35,8 @@ const RECONNECT = { delayMsMin: 1, delayMsMax: 5, firstSpreadMs: 0, stableMs: 0 
 export class Device implements AsyncDisposable {
   readonly wire: Wire;
   readonly broker: ScriptedBroker;
+  /** What every CONNECT of this device has of its own. */
+  connect: Partial<Connect> = {};
   readonly #options: Partial<PersistClientOptions>;
   readonly #folder: string;
   #client!: PersistClient;
@@ -106,13 +108,24 @@ export class Device implements AsyncDisposable {
     return this.#line = new Line(await this.broker.accept());
   }
 
-  /** A connection that the client makes by itself, up to CONNACK; it takes up its session unless said otherwise. */
-  async online({ isPresent = true, receiveMaximum, properties = "", connect = {} }: Answer = {}): Promise<Line> {
+  /** A connection that the client makes by itself, and its CONNECT, which takes up the session unless said otherwise. */
+  async knocks(connect: Partial<Connect> = {}): Promise<Line> {
     const line = await this.accept();
     await line.expect(this.wire.connect({ isClean: false, ...this.connect, ...connect }));
-    if (receiveMaximum !== undefined) line.receiveMaximum = receiveMaximum;
+    return line;
+  }
+
+  /** CONNACK. */
+  welcome({ isPresent = true, receiveMaximum, properties = "" }: Answer = {}): void {
+    if (receiveMaximum !== undefined) this.line.receiveMaximum = receiveMaximum;
     const all = properties + (receiveMaximum === undefined ? "" : says.receiveMaximum(receiveMaximum));
-    line.send(this.wire.connack({ isPresent, properties: all }));
+    this.line.send(this.wire.connack({ isPresent, properties: all }));
+  }
+
+  /** A connection that the client makes by itself, up to CONNACK. */
+  async online(answer: Answer = {}): Promise<Line> {
+    const line = await this.knocks(answer.connect);
+    this.welcome(answer);
     return line;
   }
 
@@ -122,17 +135,25 @@ export class Device implements AsyncDisposable {
     return await this.online(answer);
   }
 
-  /** The first connection of a cache whose session at the broker, if there is one, is not its own: two of them on 3.1.1. */
-  async begin(answer: Answer = {}): Promise<Line> {
-    if (this.version === 5) return await this.online({ isPresent: false, ...answer, connect: { isClean: true, ...answer.connect } });
-    const discarding = await this.online({ isPresent: false, connect: { ...answer.connect, isClean: true } });
-    await discarding.expect(DISCONNECT);
-    await discarding.end();
-    return await this.online({ isPresent: false, ...answer });
+  /** The present connection is lost, and the next one is not yet accepted. */
+  async offline(): Promise<Line> {
+    this.line.cut();
+    return await this.knocks();
   }
 
-  /** What every CONNECT of this device has of its own. */
-  connect: Partial<Connect> = {};
+  /** The client has the broker discard a session that is not its own, on a connection for this alone. */
+  async discards(): Promise<void> {
+    const line = await this.online({ isPresent: false, connect: { isClean: true } });
+    await line.expect(DISCONNECT);
+    await line.end();
+  }
+
+  /** The first two connections of a cache whose session at the broker, if there is one, is not its own. */
+  async begin(answer: Answer = {}): Promise<Line> {
+    await this.discards();
+    // On 5 the first has begun a session, which is kept.
+    return await this.online({ isPresent: this.version === 5, ...answer });
+  }
 
   /** Hands letters over, all in one turn. */
   publish(...letters: readonly (Letter & { readonly options?: { readonly properties: PublishProperties } })[]): Promise<MessageId[]> {
@@ -159,12 +180,24 @@ export class Device implements AsyncDisposable {
     return packetIds;
   }
 
-  /** The next event of this type that was not asked for. */
-  async heard<Type extends (typeof EVENT_TYPES)[number]>(type: Type): Promise<PersistClientEventMap[Type]["detail"]> {
+  /** The next event of this type, and such a one, that was not asked for. */
+  async heard<Type extends (typeof EVENT_TYPES)[number]>(
+    type: Type,
+    isMeant: (detail: PersistClientEventMap[Type]["detail"]) => boolean = () => true,
+  ): Promise<PersistClientEventMap[Type]["detail"]> {
     for (;;) {
-      const index = this.#events.findIndex((event) => event.type === type);
+      const index = this.#events.findIndex((event) => event.type === type && isMeant(event.detail as never));
       if (index >= 0) return this.#events.splice(index, 1)[0]!.detail as PersistClientEventMap[Type]["detail"];
       await within(new Promise<void>((resolve) => this.#wake = resolve), `the event ${type}`);
+    }
+  }
+
+  /** So many messages wait or are in flight: what the broker said has sunk in. */
+  async pending(count: number): Promise<void> {
+    const deadlineMs = performance.now() + DEADLINE_MS;
+    while (this.#client.getStatus().cachedItems !== count) {
+      assert.ok(performance.now() < deadlineMs, `${this.#client.getStatus().cachedItems} messages are pending, not ${count}`);
+      await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }
 

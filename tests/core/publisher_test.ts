@@ -640,6 +640,29 @@ describe("Publisher, connecting", () => {
     assert.equal(world.eventsOf("connect")[0]!.server.protocolVersion, 4);
   });
 
+  it("does not fall back because of closes from where 5 was spoken before, unless they go on and on, and then does not keep it", () => {
+    const world = new World();
+    world.connect();
+    world.run(1_000);
+    world.broker().options.speaks = [];
+    world.broker().options.refusesBy = "close";
+    world.transport.cut();
+    world.run(10 * 60_000);
+    const closes = world.eventsOf("disconnect").length;
+    assert.ok(closes > 5 && closes < 30, `${closes} closes`);
+    world.broker().options.speaks = [4, 5];
+    world.run(60_000);
+    assert.equal(world.eventsOf("connect").at(-1)!.server.protocolVersion, 5);
+    world.broker().options.speaks = [4];
+    world.transport.cut();
+    world.run(2 * 3_600_000);
+    assert.equal(world.eventsOf("connect").at(-1)!.server.protocolVersion, 4);
+    world.broker().options.speaks = [4, 5];
+    world.transport.cut();
+    world.run(60_000);
+    assert.equal(world.eventsOf("connect").at(-1)!.server.protocolVersion, 5);
+  });
+
   it("tries 5 again after a day", () => {
     const world = new World();
     world.setBroker(new ModelBroker({ speaks: [4] }));

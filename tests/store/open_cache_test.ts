@@ -369,22 +369,6 @@ describe("openCache() opens", () => {
     database.close();
   });
 
-  test("a cache that was killed, after what stands in its log alone has gone to the database", () => {
-    using folder = temporaryFolder();
-    const [path, left] = [join(folder.path, "cache"), join(folder.path, "left")];
-    const cache = openCache(runtime, cacheOptions(path));
-    cache.outbox.commit({ at: moment(1), append: messages(1, 3) });
-    cpSync(path, left, { recursive: true });
-    cache.close();
-    const log = join(left, "outbox.sqlite3-wal");
-    assert.notEqual(statSync(log).size, 0);
-    const again = openCache(runtime, cacheOptions(left));
-    assert.equal(again.outbox.ledger().pending, 3);
-    again.outbox.reopen();
-    assert.equal(statSync(log).size, 0);
-    again.close();
-  });
-
   test("a cache that others are reading, who see each batch", () => {
     using folder = temporaryFolder();
     const cache = openCache(runtime, cacheOptions(folder.path));

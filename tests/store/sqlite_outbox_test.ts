@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { cpSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { AssertionError } from "../../lib/core/assert.ts";
@@ -160,6 +161,21 @@ describe("SqliteOutbox", () => {
     assert.throws(() => cache.outbox.ledger(), AssertionError);
     assert.throws(() => cache.outbox.commit({ at: moment(1), append: [message(1)] }), AssertionError);
     assert.throws(() => cache.outbox.reopen(), AssertionError);
+  });
+
+  test("brings what a killed process left in the log to the database before it believes it", () => {
+    using folder = temporaryFolder();
+    const [path, left] = [join(folder.path, "cache"), join(folder.path, "left")];
+    const cache = openCache(runtime, cacheOptions(path));
+    cache.outbox.commit({ at: moment(1), append: messages(1, 3) });
+    cpSync(path, left, { recursive: true });
+    cache.close();
+    const database = join(left, "outbox.sqlite3");
+    assert.notEqual(statSync(`${database}-wal`).size, 0);
+    const outbox = new SqliteOutbox({ openDatabase: () => runtime.openDatabase(database) });
+    assert.equal(statSync(`${database}-wal`).size, 0);
+    assert.equal(outbox.ledger().pending, 3);
+    outbox.close();
   });
 
   test("reads pages of great payloads no further than their bytes allow", () => {

@@ -3,10 +3,11 @@
  *
  * @module
  */
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Runtime } from "../../../lib/runtime.ts";
-import { SeededRandom } from "../../simulation/seeded_random.ts";
+import type { SeededRandom } from "../../simulation/seeded_random.ts";
 import { Account } from "./account.ts";
 import { type Cut, DiskStates, type Remnant } from "./disk_states.ts";
 import { afterPowerCut, type Finding, inspect } from "./inspect.ts";
@@ -16,6 +17,7 @@ import { cacheOn, makeScratchFolder, type RecordedLife } from "./recording.ts";
 
 /** A state that broke a promise. */
 export interface BadState {
+  readonly life: RecordedLife;
   readonly cut: Cut;
   readonly breaches: readonly Breach[];
 }
@@ -36,20 +38,27 @@ export interface Verdict {
 
 /** By so many syncs a commit may be followed that made a checkpoint. */
 const SYNCS_PER_COMMIT_MAX = 4;
+const KEPT_MAX = 10;
 const REMNANTS: readonly Remnant[] = ["none", "all", "some", "torn"];
+
+/** So much of the other cuts falls into the time when the cache is made, or recovers. */
+const OPENING_SHARE = 0.2;
 
 /**
  * The cuts: right after each acknowledgement and each PUBLISH and PUBREL, with nothing left of what was not synced; the others where chance has
  * it. In the order of their moments.
  */
 export function chooseCuts({ facts, acknowledgements, moments }: RecordedLife, count: number, random: SeededRandom): Cut[] {
-  const boundaries = [...facts.filter(({ type }) => type === "publish" || type === "pubrel"), ...acknowledgements].map(({ at }) => at + 1);
-  const unique = [...new Set(boundaries)];
-  while (unique.length > count / 2) unique.splice(random.below(unique.length), 1);
-  const cuts: Cut[] = unique.map((at) => ({ at, names: "strict", remnant: "none", isBoundary: true }));
+  const leaving = [...facts.filter(({ type }) => type === "publish" || type === "pubrel"), ...acknowledgements].map(({ at }) => at);
+  const boundaries = [...new Set(leaving)];
+  while (boundaries.length > count / 2) boundaries.splice(random.below(boundaries.length), 1);
+  const openedAt = Math.min(...leaving, ...facts.map(({ at }) => at));
+  const opening = moments.filter((at) => at <= openedAt);
+  const cuts: Cut[] = boundaries.map((at) => ({ at: at + 1, names: "strict", remnant: "none", seed: 0, isBoundary: true }));
   while (cuts.length < count) {
+    const at = random.pick(random.chance(OPENING_SHARE) ? opening : moments) + random.below(2);
     const names = random.pick(["strict", "ext4"] as const);
-    cuts.push({ at: random.pick(moments) + random.below(2), names, remnant: random.pick(REMNANTS), isBoundary: false });
+    cuts.push({ at, names, remnant: random.pick(REMNANTS), seed: random.below(2 ** 32), isBoundary: false });
   }
   return cuts.sort((a, b) => a.at - b.at);
 }
@@ -65,7 +74,6 @@ export interface Start {
 /** What to examine. */
 export interface Examination {
   readonly cuts: readonly Cut[];
-  readonly random: SeededRandom;
   /** What the life began with, if not with nothing. */
   readonly before?: Finding | undefined;
   /** Into this folder go so many of the states, to begin with. */
@@ -73,7 +81,7 @@ export interface Examination {
 }
 
 /** Judges the states of all these cuts. */
-export function examine(runtime: Runtime, life: RecordedLife, { cuts, random, before, starts }: Examination): Verdict {
+export function examine(runtime: Runtime, life: RecordedLife, { cuts, before, starts }: Examination): Verdict {
   const verdict: Verdict = { stateCount: 0, boundaryCount: 0, pendingCount: 0, sentCount: 0, receivedCount: 0, bad: [], starts: [] };
   const scratch = makeScratchFolder();
   const disk = join(scratch, "disk");
@@ -87,7 +95,7 @@ export function examine(runtime: Runtime, life: RecordedLife, { cuts, random, be
   let cacheIdentity = before?.cacheIdentity;
   try {
     cuts.forEach((cut, index) => {
-      states.write(cut, disk, random);
+      states.write(cut, disk);
       account.advance(cut.at);
       const isStart = index % startEvery === startEvery - 1;
       const startDisk = join(starts?.folder ?? "", String(index));
@@ -110,12 +118,23 @@ export function examine(runtime: Runtime, life: RecordedLife, { cuts, random, be
       } catch (error) {
         breaches = [{ rule: error instanceof AlteredMessageError ? "altered" : "unopenable", what: String(error) }];
       }
-      if (breaches.length > 0) verdict.bad.push({ cut, breaches });
+      if (breaches.length > 0) verdict.bad.push({ life, cut, breaches });
     });
     return verdict;
   } finally {
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+/** Keeps the first states that broke a promise, as they were before they were opened, with what is wrong. Gives the folder. */
+export function keepBadStates(bad: readonly BadState[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "persistmq-power-cut-bad-"));
+  bad.slice(0, KEPT_MAX).forEach(({ life, cut, breaches }, index) => {
+    const place = join(folder, String(index));
+    new DiskStates(life.disk).write(cut, join(place, "disk"));
+    writeFileSync(join(place, "why.json"), JSON.stringify({ cut, breaches }, null, 2));
+  });
+  return folder;
 }
 
 /** A message of QoS 0 is removed by a commit, and leaves at once: is `at` between the two? */

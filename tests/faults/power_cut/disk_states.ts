@@ -5,7 +5,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { SeededRandom } from "../../simulation/seeded_random.ts";
+import { SeededRandom } from "../../simulation/seeded_random.ts";
 import type { ContentStep, DiskSteps, Entry, File, NameModel, NameStep } from "./disk_steps.ts";
 
 /**
@@ -20,6 +20,8 @@ export interface Cut {
   readonly at: number;
   readonly names: NameModel;
   readonly remnant: Remnant;
+  /** Of chance. */
+  readonly seed: number;
   /** Right after something left: an acknowledgement or a packet. */
   readonly isBoundary: boolean;
 }
@@ -80,7 +82,8 @@ export class DiskStates {
   }
 
   /** Writes the state to a folder that stands for the recorded one, emptied before. */
-  write({ at, names, remnant }: Cut, folder: string, random: SeededRandom): void {
+  write({ at, names, remnant, seed }: Cut, folder: string): void {
+    const random = new SeededRandom(seed);
     if (at < this.#lastAt) throw new Error(`Cannot cut at ${at}: the last cut was at ${this.#lastAt}`);
     this.#lastAt = at;
     rmSync(folder, { recursive: true, force: true });

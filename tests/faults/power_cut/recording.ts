@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { PersistClientOptions } from "../../../mod.ts";
@@ -85,15 +85,16 @@ export class Recorder {
   }
 
   /**
-   * Puts something else on the disk. The database keeps its inode: otherwise the client takes it for a copy, and there would be no session to go
-   * on with.
+   * Puts something else on the disk. If the database is to look restored it gets another inode; otherwise it keeps the one it has, or the client
+   * would take it for a copy and not go on with its session.
    */
-  replaceDisk(other: string): void {
+  replaceDisk(other: string, { isRestored }: { readonly isRestored: boolean }): void {
     const database = join(this.#disk, DATABASE);
-    const hasDatabase = existsSync(join(other, DATABASE));
+    const keepsDatabase = !isRestored && existsSync(database) && existsSync(join(other, DATABASE));
+    // Two files at the same time have two inodes.
+    if (isRestored && existsSync(database)) renameSync(database, join(this.#folder, "replaced"));
     for (const path of [...readFolder(this.#disk).keys()].reverse()) {
-      if (hasDatabase && database.startsWith(path)) continue;
-      if (path !== this.#disk) rmSync(path, { recursive: true });
+      if (path !== this.#disk && !(keepsDatabase && database.startsWith(path))) rmSync(path, { recursive: true });
     }
     for (const [path, content] of readFolder(other)) {
       const place = join(this.#disk, path.slice(other.length));

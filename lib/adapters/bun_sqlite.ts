@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Runtime } from "../runtime.ts";
 import { type SqliteDatabase, SqliteFailure, type SqliteRow, type SqliteStatement, type SqliteValue } from "../store/ports.ts";
 
 /** What is used of `Database` of `bun:sqlite`. */
@@ -23,8 +24,8 @@ interface BunStatement {
 }
 
 /** Gives a function that opens, creating the file if it is missing unless `readOnly`. */
-export function bunDatabaseOpener(Database: BunDatabaseClass) {
-  return (path: string, { readOnly = false }: { readonly readOnly?: boolean } = {}): SqliteDatabase =>
+export function bunDatabaseOpener(Database: BunDatabaseClass): Runtime["openDatabase"] {
+  return (path, { readOnly = false } = {}) =>
     new BunSqliteDatabase(attempt(() => new Database(path, readOnly ? { readonly: true } : { readwrite: true, create: true })));
 }
 

@@ -82,7 +82,12 @@ function createMachine(existsSync: (path: string) => boolean): Machine {
       if (pid === process.pid) return true;
       if (isGranted({ name: "run" })) return nodeMachine.isAlive(pid);
       const folder = `/proc/${pid}`;
-      return Deno.build.os === "linux" && isGranted({ name: "read", path: folder }) ? existsSync(folder) : undefined;
+      if (Deno.build.os !== "linux" || !isGranted({ name: "read", path: folder })) return undefined;
+      try {
+        return existsSync(folder);
+      } catch {
+        return undefined; // Leave to read files is not enough for these: Deno wants all that there is.
+      }
     },
   };
 }

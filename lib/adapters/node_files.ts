@@ -10,7 +10,9 @@ import type { Files, PathInfo } from "../store/ports.ts";
 export interface Paths {
   /** Absolute and normalized. */
   resolve(path: string): string;
+  /** Joined and normalized. */
   join(...parts: string[]): string;
+  /** Without the last part. */
   dirname(path: string): string;
 }
 

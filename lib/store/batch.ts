@@ -43,6 +43,7 @@ function append(
 ): ReadonlySet<MessageId> {
   const settled = new Set(append.length === 0 ? [] : removed.map(({ id }) => id));
   const unwritten = new Set<MessageId>();
+  const moment = wholeMoment(at);
   for (const message of append) {
     const { id } = message;
     assert(Number.isSafeInteger(id) && id >= state.nextMessageId, `message id ${id} is at least ${state.nextMessageId}`);
@@ -51,7 +52,7 @@ function append(
     state.accepted++;
     state.pending++;
     if (settled.has(id)) unwritten.add(id);
-    else state.pendingBytes += messages.insert(message, wholeMoment(at));
+    else state.pendingBytes += messages.insert(message, moment);
   }
   return unwritten;
 }

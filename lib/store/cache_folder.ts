@@ -9,7 +9,9 @@ import type { Files, Machine, PathInfo } from "./ports.ts";
 
 /** What is needed to judge a folder. */
 export interface FolderContext {
+  /** File calls. */
   readonly files: Files;
+  /** Tells who the user is. */
   readonly machine: Machine;
   /** May anybody on this machine write there? */
   readonly allowSharedCache: boolean;

@@ -16,15 +16,21 @@ const WAIT_MS_MIN = 300;
 
 /** Who holds it. */
 export interface LockOwner {
+  /** Its process. */
   readonly pid: number;
+  /** Its machine, if that could be told. */
   readonly host?: string;
+  /** When it took the lock, milliseconds since 1970. */
   readonly startedAtEpochMs: number;
+  /** Its client. */
   readonly clientId: string;
 }
 
 /** What is locked. */
 export interface LockRequest {
+  /** The cache. */
   readonly folder: string;
+  /** For whom. */
   readonly clientId: string;
   /** How long to wait for another holder, milliseconds. */
   readonly waitMs: number;

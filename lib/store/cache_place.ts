@@ -9,7 +9,9 @@ import type { Files } from "./ports.ts";
 
 /** Files that stay the same for as long as the cache is open. */
 export interface CachePaths {
+  /** The lock that is held. */
   readonly lock: string;
+  /** The database that is open. */
   readonly database: string;
 }
 

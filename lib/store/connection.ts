@@ -7,7 +7,7 @@ import { FateTable } from "./fate_table.ts";
 import { FlightTable } from "./flight_table.ts";
 import { MessageTable } from "./message_table.ts";
 import { NoteTable } from "./note_table.ts";
-import { RESULT, type SqliteDatabase, SqliteFailure } from "./ports.ts";
+import { RESULT, type SqliteDatabase, SqliteFailure, type SqliteStatement } from "./ports.ts";
 import { QuarantineTable } from "./quarantine_table.ts";
 import { StateTable } from "./state_table.ts";
 
@@ -15,8 +15,10 @@ import { StateTable } from "./state_table.ts";
 export class Connection {
   readonly #database: SqliteDatabase;
   readonly #rollback;
-  readonly begin;
-  readonly commit;
+  /** Begins a transaction that may write. */
+  readonly begin: SqliteStatement;
+  /** On return it is durable. */
+  readonly commit: SqliteStatement;
   readonly stateTable: StateTable;
   readonly messages: MessageTable;
   readonly flights: FlightTable;

@@ -65,6 +65,7 @@ export class FateTable {
     return { first, last: row.last_id as MessageId };
   }
 
+  /** `undefined` if none is recorded. */
   find(id: MessageId): RecordedFate | undefined {
     const row = this.#before.get(id);
     return row !== undefined && id <= (row.last_id as MessageId) ? row.fate as RecordedFate : undefined;

@@ -70,6 +70,7 @@ export class FlightTable {
     if (orphan !== undefined) throw damaged(`message ${orphan.id} is in flight, and is not there`);
   }
 
+  /** Was it ever sent, and has no fate yet? */
   has(id: MessageId): boolean {
     return this.#flights.has(id);
   }
@@ -148,11 +149,13 @@ export class FlightTable {
     return count;
   }
 
+  /** The transaction is durable. */
   keep(): void {
     this.#flights.keep();
     this.#byPacketId.keep();
   }
 
+  /** The transaction did not happen. */
   discard(): void {
     this.#flights.discard();
     this.#byPacketId.discard();

@@ -44,7 +44,7 @@ export class MessageTable {
     this.#queued = database.prepare(SQL.queued);
   }
 
-  /** Its size in bytes. */
+  /** Stores it; its size in bytes. */
   insert(message: NumberedMessage, at: Moment): number {
     const { values, bytes } = encodeMessage(message, at);
     this.#insert.run(...values);
@@ -57,10 +57,12 @@ export class MessageTable {
     return { count: this.#remove.run(first, last), bytes: bytes ?? 0 };
   }
 
+  /** Is it pending? */
   has(id: MessageId): boolean {
     return this.#exists.get(id) !== undefined;
   }
 
+  /** Throws a DamagedRowError if the row cannot be trusted. */
   read(id: MessageId): StoredMessage | undefined {
     const row = this.#one.get(id);
     return row === undefined ? undefined : decodeMessage(row);

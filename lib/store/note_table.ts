@@ -21,10 +21,12 @@ export class NoteTable {
     this.#write = database.prepare(SQL.write);
   }
 
+  /** `undefined` if nothing was written under this key. */
   read(key: string): string | undefined {
     return this.#read.get(key)?.value as string | undefined;
   }
 
+  /** Replaces what was written under this key. */
   write(key: string, value: string): void {
     this.#write.run(key, value);
   }

@@ -31,7 +31,9 @@ export interface OpenCacheOptions {
 
 /** A cache in use. */
 export interface OpenCache {
+  /** Its queue. */
   readonly outbox: SqliteOutbox;
+  /** What it was given when it was made. */
   readonly identity: Identity;
   /** The folder, absolute and without links. */
   readonly path: string;

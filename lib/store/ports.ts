@@ -55,12 +55,17 @@ export class SqliteFailure extends Error {
 
 /** What a path is. */
 export interface PathInfo {
+  /** What is there. */
   readonly kind: "file" | "folder" | "link" | "other";
+  /** With `inode` it names one file of this machine, whatever its path. */
   readonly device: number;
+  /** See `device`. */
   readonly inode: number;
   /** Permission bits, such as 0o700. */
   readonly mode: number;
+  /** Whose it is. */
   readonly uid: number;
+  /** Size of a file. */
   readonly bytes: number;
 }
 
@@ -73,7 +78,9 @@ export interface Files {
   absolute(path: string): string;
   /** The same place without links; it must exist. */
   resolve(path: string): string;
+  /** Parts to one path. */
   join(...parts: string[]): string;
+  /** The path without its last part; of the root, the root. */
   parent(path: string): string;
   /** `undefined` if nothing is there. Does not follow a link at the end of the path. */
   info(path: string): PathInfo | undefined;
@@ -83,13 +90,17 @@ export interface Files {
   createFile(path: string): boolean;
   /** Takes a file from group and others (0600) by its path alone, without opening it. */
   restrict(path: string): void;
+  /** `undefined` if nothing is there. */
   readText(path: string): string | undefined;
   /** Replaces the file whole: written beside it, synced, renamed, folder synced. 0600. */
   writeText(path: string, text: string): void;
   /** A missing file is already removed. */
   remove(path: string): void;
+  /** Replaces what is at `to`. Durable once the folder was synced. */
   rename(from: string, to: string): void;
+  /** Names that were made, changed or removed in it survive a power cut when this returns. */
   syncFolder(path: string): void;
+  /** Names in a folder, in no order. */
   list(path: string): readonly string[];
   /** Bytes free for this user; `undefined` if the runtime may not say. */
   freeBytes(path: string): number | undefined;
@@ -97,9 +108,11 @@ export interface Files {
 
 /** The machine and the process that the store runs in. What the runtime may not say is `undefined`. */
 export interface Machine {
+  /** Of this process. */
   pid(): number;
   /** Of this process. */
   uid(): number | undefined;
+  /** Of this machine. */
   hostname(): string | undefined;
   /** Names the time since the machine was started: another one after each boot. */
   bootId(): string | undefined;

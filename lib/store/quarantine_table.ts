@@ -57,10 +57,12 @@ export class QuarantineTable {
     return this.#remove.run(id) === 1;
   }
 
+  /** Is it here? */
   has(id: MessageId): boolean {
     return this.#bytes.get(id) !== undefined;
   }
 
+  /** By id, at most `countMax`. Throws a DamagedRowError if a row cannot be trusted. */
   read(afterId: MessageId, countMax: number): readonly QuarantinedMessage[] {
     return this.#page.all(afterId, countMax).map(decodeQuarantined);
   }

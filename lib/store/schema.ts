@@ -101,6 +101,7 @@ export interface Identity {
   readonly cacheIdentity: string;
   /** Whose session the packet ids belong to. */
   readonly clientId: string;
+  /** By the wall clock of then, milliseconds since 1970. */
   readonly createdAtEpochMs: number;
 }
 

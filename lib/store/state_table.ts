@@ -65,6 +65,7 @@ export class StateTable {
     return state;
   }
 
+  /** Asserts that the ledger adds up. */
   save(state: Readonly<OutboxState>): void {
     assert(isBalanced(state), `the ledger adds up: ${JSON.stringify(ledgerOf(state))}`);
     assert(this.#save.run(...NAMES.map((name) => state[name])) === 1, "there is one state");

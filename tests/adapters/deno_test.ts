@@ -6,6 +6,7 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { openRuntime } from "../../lib/adapters/deno.ts";
+import { openCache } from "../../lib/store/open_cache.ts";
 import { testRuntime } from "../contracts/runtime.ts";
 import type { HolderSays } from "../store/cache_holder.ts";
 import { cacheOptions, temporaryFolder } from "../store/fixtures.ts";
@@ -55,6 +56,17 @@ describe("On Deno a cache", { skip }, () => {
     const said = openWith([`--allow-read=${cache}`, `--allow-write=${cache}`], cache);
     assert.equal(said.type === "refused" && said.code, "world-writable");
   });
+
+  for (const [what, permissions] of [["of files alone", ["--allow-read", "--allow-write"]], ["of everything", ["-A"]]] as const) {
+    test(`that is held is refused with leave ${what}, naming the holder`, async () => {
+      using folder = temporaryFolder();
+      const cache = openCache(await openRuntime(), cacheOptions(folder.path));
+      const said = openWith(permissions, folder.path);
+      cache.close();
+      assert.ok(said.type === "refused" && said.name === "CacheLockedError", JSON.stringify(said));
+      assert.match(said.message, new RegExp(`client "client" in process ${process.pid}`));
+    });
+  }
 
   for (const [missing, permissions] of [["read", ["--allow-write"]], ["write", ["--allow-read"]]] as const) {
     test(`is refused without leave to ${missing} it, saying so`, () => {

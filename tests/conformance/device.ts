@@ -24,7 +24,10 @@ export interface Answer {
   readonly connect?: Partial<Connect>;
 }
 
-type EventType = keyof PersistClientEventMap;
+/** Options of the client; `protocolVersion` is the device's unless the client is to find out. */
+export type DeviceOptions = Partial<Omit<PersistClientOptions, "protocolVersion">> & { readonly findsVersion?: boolean };
+
+type EventType = (typeof EVENT_TYPES)[number];
 
 const PACKET_ID_MAX = 65_279;
 const EVENT_TYPES = ["connect", "disconnect", "quarantined", "expired", "sessionlost", "refused", "error"] as const;
@@ -37,7 +40,7 @@ export class Device implements AsyncDisposable {
   readonly broker: ScriptedBroker;
   /** What every CONNECT of this device has of its own. */
   connect: Partial<Connect> = {};
-  readonly #options: Partial<PersistClientOptions>;
+  readonly #options: DeviceOptions;
   readonly #folder: string;
   #client!: PersistClient;
   #line: Line | undefined;
@@ -45,7 +48,7 @@ export class Device implements AsyncDisposable {
   #events: { readonly type: EventType; readonly detail: unknown }[] = [];
   #wake: () => void = () => {};
 
-  private constructor(version: ProtocolVersion, broker: ScriptedBroker, options: Partial<PersistClientOptions>) {
+  private constructor(version: ProtocolVersion, broker: ScriptedBroker, options: DeviceOptions) {
     this.wire = new Wire(version);
     this.broker = broker;
     this.#options = options;
@@ -53,14 +56,14 @@ export class Device implements AsyncDisposable {
   }
 
   /** With a new cache; it has begun to connect. */
-  static async create(version: ProtocolVersion, options: Partial<PersistClientOptions> = {}): Promise<Device> {
-    const device = new Device(version, await ScriptedBroker.start(), { protocolVersion: version, ...options });
+  static async create(version: ProtocolVersion, options: DeviceOptions = {}): Promise<Device> {
+    const device = new Device(version, await ScriptedBroker.start(), options);
     await device.start();
     return device;
   }
 
   /** With a new cache and a session that the broker has confirmed. */
-  static async established(version: ProtocolVersion, options: Partial<PersistClientOptions> = {}): Promise<Device> {
+  static async established(version: ProtocolVersion, options: DeviceOptions = {}): Promise<Device> {
     const device = await Device.create(version, options);
     await device.begin();
     return device;
@@ -82,12 +85,14 @@ export class Device implements AsyncDisposable {
 
   /** Opens the cache and begins to connect. */
   async start(): Promise<void> {
+    const { findsVersion = false, ...options } = this.#options;
     this.#client = new PersistClient({
       clientId: "device",
       cachePath: join(this.#folder, "cache"),
       log: false,
       reconnect: RECONNECT,
-      ...this.#options,
+      ...(findsVersion ? {} : { protocolVersion: this.version }),
+      ...options,
     });
     for (const type of EVENT_TYPES) {
       this.#client.addEventListener(type, ({ detail }) => {
@@ -181,7 +186,7 @@ export class Device implements AsyncDisposable {
   }
 
   /** The next event of this type, and such a one, that was not asked for. */
-  async heard<Type extends (typeof EVENT_TYPES)[number]>(
+  async heard<Type extends EventType>(
     type: Type,
     isMeant: (detail: PersistClientEventMap[Type]["detail"]) => boolean = () => true,
   ): Promise<PersistClientEventMap[Type]["detail"]> {
@@ -224,6 +229,7 @@ export class Device implements AsyncDisposable {
 
   /** The process ends in good order and another begins. */
   async restart(): Promise<void> {
+    await this.fence(); // CONNACK has been heard
     const stopping = this.#client.stop();
     await this.line.expect(DISCONNECT);
     await this.line.end();

@@ -4,7 +4,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { int16, type Letter, text } from "./bytes.ts";
-import { both, only } from "./scenario.ts";
+import { scenarios } from "./scenario.ts";
+
+const { both, only } = scenarios();
 
 describe("Exchanges", () => {
   test(

@@ -5,7 +5,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { hex, int32, type Letter } from "./bytes.ts";
 import { Device } from "./device.ts";
-import { both, eachVersion, only } from "./scenario.ts";
+import { eachVersion, scenarios } from "./scenario.ts";
+
+const { both, only } = scenarios();
 
 const letter = (qos: 1 | 2, payload: string): Letter => ({ qos, payload });
 

@@ -12,7 +12,7 @@ import { RESULT } from "../../lib/store/ports.ts";
 import { message, messages, moment, sent } from "../contracts/outbox.ts";
 import { assertSame, ModelOutbox } from "../contracts/outbox_model.ts";
 import { type Fault, FaultyRuntime } from "./faulty_runtime.ts";
-import { cacheOptions, IN_MEMORY, openTestRuntime, temporaryFolder } from "./fixtures.ts";
+import { cacheOptions, folderInMemory, openTestRuntime } from "./fixtures.ts";
 
 const runtime = await openTestRuntime();
 
@@ -59,7 +59,7 @@ function isSame(outbox: Outbox, model: ModelOutbox): boolean {
 
 /** Runs the steps with one fault among them; true if it came about. */
 function runSteps(fault: Fault): boolean {
-  using folder = temporaryFolder(IN_MEMORY);
+  using folder = folderInMemory();
   const faulty = new FaultyRuntime(runtime);
   const cache = openCache(faulty, cacheOptions(folder.path));
   const { outbox } = cache;
@@ -102,7 +102,7 @@ function runSteps(fault: Fault): boolean {
 
 /** Opens a cache, new or with one message in it, with one fault on the way; true if it came about. */
 function runOpening(fault: Fault, isNew: boolean): boolean {
-  using folder = temporaryFolder(IN_MEMORY);
+  using folder = folderInMemory();
   const faulty = new FaultyRuntime(runtime);
   const model = new ModelOutbox();
   if (!isNew) {
@@ -154,7 +154,7 @@ describe("A fault in SQLite", () => {
 
   test("A full disk at any call while a cache is opened either does not matter or is a CacheError", () => {
     const runFull = (fault: Fault): boolean => {
-      using folder = temporaryFolder(IN_MEMORY);
+      using folder = folderInMemory();
       openCache(runtime, cacheOptions(folder.path)).close();
       const faulty = new FaultyRuntime(runtime);
       faulty.set(fault);

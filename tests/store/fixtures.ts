@@ -17,13 +17,15 @@ export async function openTestRuntime(): Promise<Runtime> {
   return await openRuntime();
 }
 
-/** Where there is no disk to wait for, if the system has such a place: for tests that open hundreds of caches and ask nothing of a disk. */
-export const IN_MEMORY = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-
 /** A folder of its own for one test; give it back with `using`. */
 export function temporaryFolder(within: string = tmpdir()): { readonly path: string } & Disposable {
   const path = realpathSync(mkdtempSync(join(within, "persistmq-")));
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** The same where there is no disk to wait for, if the system has such a place: for tests that open many caches and ask nothing of a disk. */
+export function folderInMemory(): ReturnType<typeof temporaryFolder> {
+  return temporaryFolder(existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
 }
 
 /** Options of a plain cache in this folder. */
@@ -33,7 +35,7 @@ export function cacheOptions(cachePath: string, rest: Partial<OpenCacheOptions> 
 
 /** For the contract: an outbox in a cache of its own. */
 export function openOutboxUnderTest(runtime: Runtime): OutboxUnderTest {
-  const folder = temporaryFolder(IN_MEMORY);
+  const folder = folderInMemory();
   const options = cacheOptions(folder.path);
   let cache: OpenCache = openCache(runtime, options);
   return {

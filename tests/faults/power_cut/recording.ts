@@ -48,25 +48,22 @@ export function cacheOn(disk: string): string {
   return join(disk, CACHE);
 }
 
-/** A process under strace, with one disk. */
+/** A process under strace, with one disk: a folder that is there, and stays when the recorder is removed. */
 export class Recorder {
   readonly #folder = makeScratchFolder();
-  readonly #disk = join(this.#folder, "disk");
+  readonly #disk: string;
   readonly #saidPath = join(this.#folder, "said");
+  readonly #tracePath = join(this.#folder, "trace");
   readonly #child: Child<DeviceSaid>;
   readonly #lives: { readonly base: Map<string, Uint8Array | "folder">; databaseInode: number }[] = [];
 
-  constructor() {
-    mkdirSync(this.#disk, { mode: 0o700 });
+  constructor(disk: string) {
+    this.#disk = disk;
     this.#child = new Child<DeviceSaid>(new URL("./device.ts", import.meta.url), { saidPath: this.#saidPath } satisfies DeviceArgument, {
-      prefix: recordingTo(this.tracePath),
+      prefix: recordingTo(this.#tracePath),
       // Otherwise Deno looks for a newer version of itself.
       environment: { DENO_NO_UPDATE_CHECK: "1" },
     });
-  }
-
-  get tracePath(): string {
-    return join(this.#folder, "trace");
   }
 
   /** The device lives on the disk as it is. Resolves when that life is over. */
@@ -106,7 +103,7 @@ export class Recorder {
   /** Ends the process, and gives its lives. */
   async finish(): Promise<RecordedLife[]> {
     await this.#child.stop();
-    return divide(readTrace(this.tracePath), this.#saidPath).map((trace, i) => {
+    return divide(readTrace(this.#tracePath), this.#saidPath).map((trace, i) => {
       const { base, databaseInode } = this.#lives[i]!;
       const disk = readDiskSteps(trace, this.#disk, base);
       const facts = readWireFacts(trace);
@@ -121,7 +118,7 @@ export class Recorder {
     });
   }
 
-  /** Ends what is left and removes all that was recorded. */
+  /** Ends what is left and removes what was recorded. */
   remove(): void {
     this.#child.kill();
     rmSync(this.#folder, { recursive: true, force: true });

@@ -3,14 +3,16 @@
  *
  * @module
  */
-import { rmSync } from "node:fs";
-import type { PersistClientOptions } from "../../../mod.ts";
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Runtime } from "../../../lib/runtime.ts";
 import { SeededRandom } from "../../simulation/seeded_random.ts";
 import { Mosquitto } from "../../support/mosquitto.ts";
 import { chooseCuts, examine, type Start, type Verdict } from "./campaign.ts";
+import type { Cut } from "./disk_states.ts";
 import { openTestRuntime } from "./inspect.ts";
 import { type LifePlan, makeScratchFolder, type RecordedLife, Recorder } from "./recording.ts";
+import type { WireFact } from "./wire_facts.ts";
 
 /** What a round is to be like. */
 export interface RoundPlan {
@@ -31,20 +33,22 @@ export interface Round {
   /** PUBLISHes that these lives sent with DUP. */
   readonly repeatCount: number;
   /** The first life, with packets that leave too early: the marks must be seen to be missing, or the method does not see their order. */
-  readonly hasty: Verdict;
+  readonly hastyPublish: Verdict;
+  readonly hastyRelease: Verdict;
 }
 
 /** From each state that a further life begins with so many are looked at. */
 const STATES_PER_START = 80;
-const HASTY_STATES = 100;
+const RESTORED_COUNT = 3;
+const HASTY_STATES_MAX = 50;
 const FIRST_LIFE = { first: 1, offlineCount: 40, onlineCount: 160 };
 const SECOND_LIFE = { offlineCount: 6, onlineCount: 24 };
 /** Messages of one life are numbered from its own number times this on. */
 const LIFE = 10_000;
 
 /** Records one life that begins with nothing. */
-async function recordFirstLife(port: number, seed: number, options: LifePlan["options"]): Promise<RecordedLife> {
-  const recorder = new Recorder();
+async function recordFirstLife(disk: string, port: number, seed: number, options: LifePlan["options"]): Promise<RecordedLife> {
+  const recorder = new Recorder(disk);
   try {
     await recorder.live({ options, port, seed, ...FIRST_LIFE });
     const [life] = await recorder.finish();
@@ -54,12 +58,18 @@ async function recordFirstLife(port: number, seed: number, options: LifePlan["op
   }
 }
 
-/** Records a life from each of these states. Every third cache looks restored from a copy. */
-async function recordSecondLives(port: number, seed: number, options: LifePlan["options"], starts: readonly Start[]): Promise<RecordedLife[]> {
-  const recorder = new Recorder();
+/** Records a life from each of these states, on the disk of the first. The last few caches look restored from a copy. */
+async function recordSecondLives(
+  disk: string,
+  port: number,
+  seed: number,
+  options: LifePlan["options"],
+  starts: readonly Start[],
+): Promise<RecordedLife[]> {
+  const recorder = new Recorder(disk);
   try {
-    for (const [index, { disk }] of starts.entries()) {
-      recorder.replaceDisk(disk, { isRestored: index % 3 === 2 });
+    for (const [index, start] of starts.entries()) {
+      recorder.replaceDisk(start.disk, { isRestored: index >= starts.length - RESTORED_COUNT });
       await recorder.live({ options, port, seed: seed + index, first: (index + 1) * LIFE, ...SECOND_LIFE });
     }
     return await recorder.finish();
@@ -70,52 +80,57 @@ async function recordSecondLives(port: number, seed: number, options: LifePlan["
 
 /** One round, with a broker that keeps its sessions. */
 export async function runRound({ seed, stateCount, secondStateCount, protocolVersion }: RoundPlan): Promise<Round> {
-  const runtime = await openTestRuntime();
-  const random = new SeededRandom(seed);
   const options = { protocolVersion };
-  const folder = makeScratchFolder();
-  const broker = await Mosquitto.start();
-  try {
-    const life = await recordFirstLife(broker.port, seed, options);
-    const startCount = Math.ceil(secondStateCount / STATES_PER_START);
-    const first = examine(runtime, life, { cuts: chooseCuts(life, stateCount, random), starts: { folder, count: startCount } });
-    const lives = await recordSecondLives(broker.port, seed, options, first.starts);
+  return await withDisk(async (disk, { port }, runtime, startFolder) => {
+    const random = new SeededRandom(seed);
+    const life = await recordFirstLife(disk, port, seed, options);
+    const count = Math.ceil(secondStateCount / STATES_PER_START);
+    const first = examine(runtime, life, { cuts: chooseCuts(life, stateCount, random), starts: { folder: startFolder, count } });
+    const lives = await recordSecondLives(disk, port, seed, options, first.starts);
     const verdicts = lives.map((life, index) => {
       const count = share(secondStateCount, lives.length, index);
       return examine(runtime, life, { cuts: chooseCuts(life, count, random), before: first.starts[index]!.finding });
     });
-    const hasty = withHastyPackets(life);
+    const isRepeat = (fact: WireFact) => fact.type === "publish" && fact.isRepeat;
     return {
       first,
       second: addUp(verdicts),
       startCount: lives.length,
-      repeatCount: lives.flatMap(({ facts }) => facts).filter((fact) => fact.type === "publish" && fact.isRepeat).length,
-      hasty: examine(runtime, hasty, { cuts: chooseCuts(hasty, HASTY_STATES, random) }),
+      repeatCount: lives.flatMap(({ facts }) => facts.filter(isRepeat)).length,
+      hastyPublish: examineHasty(runtime, life, "publish"),
+      hastyRelease: examineHasty(runtime, life, "pubrel"),
     };
+  });
+}
+
+/** The same without syncs at each commit: what is acknowledged must be seen to be lost, or the method sees nothing. */
+export async function runControl(seed: number, stateCount: number): Promise<Verdict> {
+  return await withDisk(async (disk, { port }, runtime) => {
+    const life = await recordFirstLife(disk, port, seed, { durability: "process-crash" });
+    return examine(runtime, life, { cuts: chooseCuts(life, stateCount, new SeededRandom(seed)) });
+  });
+}
+
+async function withDisk<T>(run: (disk: string, broker: Mosquitto, runtime: Runtime, startFolder: string) => Promise<T>): Promise<T> {
+  const folder = makeScratchFolder();
+  const disk = join(folder, "disk");
+  mkdirSync(disk, { mode: 0o700 });
+  const broker = await Mosquitto.start();
+  try {
+    return await run(disk, broker, await openTestRuntime(), join(folder, "starts"));
   } finally {
     rmSync(folder, { recursive: true, force: true });
     await broker.close();
   }
 }
 
-/** The same without syncs at each commit: what is acknowledged must be seen to be lost, or the method sees nothing. */
-export async function runControl(seed: number, stateCount: number): Promise<Verdict> {
-  const durability: PersistClientOptions["durability"] = "process-crash";
-  const random = new SeededRandom(seed);
-  const broker = await Mosquitto.start();
-  try {
-    const life = await recordFirstLife(broker.port, seed, { durability });
-    return examine(await openTestRuntime(), life, { cuts: chooseCuts(life, stateCount, random) });
-  } finally {
-    await broker.close();
-  }
-}
-
-/** As if each PUBLISH and PUBREL had left before the last sync that came before it. */
-function withHastyPackets(life: RecordedLife): RecordedLife {
+/** As if each packet of this type had left before the last sync that came before it. */
+function examineHasty(runtime: Runtime, life: RecordedLife, type: "publish" | "pubrel"): Verdict {
   const hasten = (at: number) => Math.max(0, life.disk.syncs.findLast((sync) => sync < at)! - 1);
-  const facts = life.facts.map((fact) => fact.type === "publish" || fact.type === "pubrel" ? { ...fact, at: hasten(fact.at) } : fact);
-  return { ...life, facts };
+  const facts = life.facts.map((fact) => fact.type === type ? { ...fact, at: hasten(fact.at) } : fact);
+  const moments = [...new Set(facts.filter((fact) => fact.type === type).map(({ at }) => at + 1))].sort((a, b) => a - b);
+  const cuts = moments.slice(0, HASTY_STATES_MAX).map((at): Cut => ({ at, names: "strict", remnant: "none", seed: 0, isBoundary: true }));
+  return examine(runtime, { ...life, facts }, { cuts });
 }
 
 /** All verdicts as one. */

@@ -14,8 +14,10 @@ import {
   type SessionOwner,
   StoreError,
 } from "../../lib/core/ports.ts";
-import type { MessageId, PacketId, StoredMessage } from "../../lib/core/message.ts";
+import { type MessageId, type NumberedMessage, PACKET_ID_MAX, type PacketId, type StoredMessage } from "../../lib/core/message.ts";
 import { assert } from "../../lib/core/assert.ts";
+import { utf8Bytes } from "../../lib/core/server_limits.ts";
+import { encodeProperties } from "../../lib/store/properties.ts";
 
 const COUNTED = [
   "delivered",
@@ -179,8 +181,10 @@ export class MemoryOutbox implements Outbox {
       this.#isBroken = true;
       throw new StoreError("failed", "the disk gave an error");
     }
-    const result = change(this.#disk.written);
-    if (this.#disk.isSynced) change(this.#disk.durable);
+    const contents = copyOf(this.#disk.written); // all or nothing
+    const result = change(contents);
+    this.#disk.written = contents;
+    if (this.#disk.isSynced) this.#disk.durable = contents;
     if (fault === "failed-kept") {
       this.#isBroken = true;
       throw new StoreError("failed", "the disk gave an error");
@@ -367,6 +371,8 @@ function applyBatch(contents: Contents, batch: OutboxBatch): void {
       before === undefined || before.stage === "requeued",
       "a message is sent when it is queued",
     );
+    assert(qos > 0 && qos <= message.qos, "a flight has at most the QoS of its message");
+    assert(packetId >= 1 && packetId <= PACKET_ID_MAX, "a packet id is one of those for publishing");
     for (const flight of flights.values()) {
       assert(
         flight.stage === "requeued" || flight.packetId !== packetId,
@@ -386,15 +392,16 @@ function applyBatch(contents: Contents, batch: OutboxBatch): void {
   }
   for (const { id, receivedNumber } of batch.received ?? []) {
     const flight = flights.get(id);
-    assert(flight?.stage === "sent", "PUBREC follows PUBLISH");
+    assert(flight?.stage === "sent" && flight.qos === 2, "PUBREC follows PUBLISH of QoS 2");
     flights.set(id, { ...flight, stage: "received", receivedNumber });
   }
   for (const { id, attempts } of batch.requeued ?? []) {
     const flight = flights.get(id);
-    assert(flight?.stage === "sent", "what is refused was sent");
-    flights.set(id, { ...flight, stage: "requeued", packetId: 0, attempts });
+    assert(flight !== undefined && flight.stage !== "requeued", "what is refused is on its way");
+    flights.set(id, { ...flight, stage: "requeued", packetId: 0, receivedNumber: 0, attempts });
   }
   for (const { id, fate } of batch.removed ?? []) {
+    assert(fate === "delivered" || !flights.has(id), "what was ever sent is delivered or quarantined");
     removeMessage(contents, id);
     if (fate === "delivered") {
       contents.lastDeliveredId = Math.max(contents.lastDeliveredId, id);
@@ -416,6 +423,7 @@ function applyBatch(contents: Contents, batch: OutboxBatch): void {
   }
   if (batch.session !== undefined) contents.owner = batch.session;
   if (batch.packetIdCursor !== undefined) {
+    assert(batch.packetIdCursor >= 0 && batch.packetIdCursor <= PACKET_ID_MAX, "the cursor stands at a packet id");
     contents.cursor = batch.packetIdCursor;
   }
   const { accepted, ...fateCounts } = counts;
@@ -434,13 +442,6 @@ function removeMessage(contents: Contents, id: MessageId): void {
   contents.pendingBytes -= bytesOf(message);
 }
 
-function bytesOf(
-  message: {
-    readonly topic: string;
-    readonly payload: Uint8Array;
-    readonly properties?: unknown;
-  },
-): number {
-  return message.topic.length + message.payload.length +
-    (message.properties === undefined ? 0 : JSON.stringify(message.properties).length);
+function bytesOf({ topic, payload, properties }: StoredMessage | NumberedMessage): number {
+  return utf8Bytes(topic) + payload.length + (encodeProperties(properties)?.length ?? 0);
 }

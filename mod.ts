@@ -64,6 +64,7 @@ export type { StopOptions } from "./lib/client.ts";
 export { StoppedError } from "./lib/errors.ts";
 export type { StoredMessage } from "./lib/core/message.ts";
 export type { TlsMaterial } from "./lib/mqtt_options.ts";
+export type { TlsVersion } from "./lib/mqtt_options.ts";
 export type { WaitOptions } from "./lib/client.ts";
 export type { Will } from "./lib/mqtt_options.ts";
 export type { WorkerLike } from "./lib/worker_link.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Broker, Credentials } from "./core/ports.ts";
-import { checkInteger, checkText, checkWord, readKeys, show } from "./checks.ts";
+import { checkInteger, checkText, checkWord, FIELD_BYTES_MAX, readKeys, show, utf8ByteCount } from "./checks.ts";
 
 /** How to reach a broker. */
 export interface BrokerAddress {
@@ -57,12 +57,23 @@ export function resolveAddress(
 export function resolveCredentials(given: Partial<Record<keyof Credentials, unknown>>, action: string): Credentials | undefined {
   const { username, password } = given;
   if (username !== undefined) checkText(username, "username", action);
-  if (password !== undefined && typeof password !== "string") throw new TypeError(`${action}: password is not a string`);
+  if (password !== undefined) checkPassword(password, username !== undefined, action);
   if (username === undefined && password === undefined) return undefined;
   return {
     ...(username === undefined ? {} : { username: username as string }),
-    ...(password === undefined ? {} : { password }),
+    ...(password === undefined ? {} : { password: password as string }),
   };
+}
+
+/** Says nothing of what it is. */
+function checkPassword(password: unknown, hasUsername: boolean, action: string): void {
+  if (typeof password !== "string") throw new TypeError(`${action}: password is not a string`);
+  if (!password.isWellFormed()) throw new TypeError(`${action}: password has half of a surrogate pair, which UTF-8 cannot carry`);
+  if (utf8ByteCount(password) > FIELD_BYTES_MAX) {
+    throw new RangeError(`${action}: password has more than ${FIELD_BYTES_MAX} bytes of UTF-8`);
+  }
+  // MQTT 3.1.1 forbids it [MQTT-3.1.2-22], and the codec writes none on MQTT 5 either.
+  if (!hasUsername) throw new TypeError(`${action}: there is a password but no username; an empty one, "", will do`);
 }
 
 /** For a person: without credentials. */
@@ -74,10 +85,7 @@ export function showBroker(broker: Broker): string {
 function fromObject(address: unknown, action: string): Broker {
   if (typeof address !== "object" || address === null) throw new TypeError(`${action} to ${show(address)}: ${FORMS}`);
   const given = readKeys(address, ["host", "port", "protocol", "path"], action, "the address");
-  checkText(given.host, "host", action);
-  const host = given.host as string;
-  // What stands in a host's place but belongs elsewhere would only fail much later, as a name that is not found.
-  if (!/^[^\s/@?#]+$/.test(host) || host.includes("://")) throw new TypeError(`${action}: host is not a name or an IP address; ${FORMS}`);
+  const host = checkHost(given.host, action);
   const protocol = checkWord(given.protocol ?? "mqtt", "protocol", PROTOCOLS, action);
   const port = checkInteger(given.port ?? DEFAULT_PORTS[protocol], "port", 1, 65_535, action);
   const path = given.path;
@@ -86,7 +94,14 @@ function fromObject(address: unknown, action: string): Broker {
     if (!isWebSocket(protocol)) throw new TypeError(`${action}: path is for the protocols ws and wss, not ${protocol}`);
     if (!(path as string).startsWith("/")) throw new TypeError(`${action}: path is ${show(path)}, which does not begin with "/"`);
   }
-  return { protocol, host: host.replace(/^\[(.*)\]$/, "$1"), port, ...(path === undefined ? {} : { path: path as string }) };
+  return { protocol, host, port, ...(path === undefined ? {} : { path: path as string }) };
+}
+
+/** The host, an IPv6 address without its brackets. What belongs elsewhere would only fail much later, as a name that is not found. */
+function checkHost(host: unknown, action: string): string {
+  checkText(host, "host", action);
+  if (!/^[^\s\p{Cc}/@?#]+$/u.test(host as string)) throw new TypeError(`${action}: host is not a name or an IP address; ${FORMS}`);
+  return (host as string).replace(/^\[(.*)\]$/, "$1");
 }
 
 function fromUrl(text: string): { readonly broker: Broker; readonly credentials: Credentials | undefined } {
@@ -109,20 +124,23 @@ function fromUrl(text: string): { readonly broker: Broker; readonly credentials:
   const path = url.pathname + url.search;
   const broker: Broker = {
     protocol,
-    host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1"),
+    host: checkHost(decode(url.hostname, "the host", action), action),
     port,
     ...(isWebSocket(protocol) && path !== "/" ? { path } : {}),
   };
-  const { username, password } = url;
+  const username = decode(url.username, "the user name", action);
+  const password = decode(url.password, "the password", action);
+  const credentials = username === "" && password === "" ? {} : { username, ...(password === "" ? {} : { password }) };
+  return { broker, credentials: resolveCredentials(credentials, action) };
+}
+
+/** A part of a URL, without percent encoding. */
+function decode(part: string, name: string, action: string): string {
   try {
-    const credentials = {
-      ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-      ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-    };
-    return { broker, credentials: resolveCredentials(credentials, action) };
-  } catch (error) {
-    if (!(error instanceof URIError)) throw error;
-    throw new TypeError(`${action}: a % in the user name or the password is to be written as %25`);
+    return decodeURIComponent(part);
+  } catch {
+    // Its own error may be shown with the part.
+    throw new TypeError(`${action}: a % in ${name} is to be written as %25`);
   }
 }
 

@@ -19,14 +19,25 @@ const encoder = new TextEncoder();
 
 /** A value for an error message: short, on one line, and never what is inside an object. */
 export function show(value: unknown): string {
-  if (typeof value === "string") {
-    return JSON.stringify(value.length > SHOWN_CHARACTERS_MAX ? `${value.slice(0, SHOWN_CHARACTERS_MAX)}…` : value);
-  }
-  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "string") return JSON.stringify(shorten(value));
+  if (typeof value === "bigint") return shorten(`${value}n`);
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  if (typeof value === "object" && value !== null) return isRecord(value) ? "an object" : `an object (${shorten(kindOf(value))})`;
+  return shorten(String(value)).replaceAll(/\s/g, " ");
+}
+
+function shorten(text: string): string {
+  return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+}
+
+/** An object of names and values. Not a Map, a promise, a Date or the like: what such a one holds, no name shows. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && kindOf(value) === "Object";
+}
+
+function kindOf(value: object): string {
+  return Object.prototype.toString.call(value).slice("[object ".length, -1);
 }
 
 /**
@@ -40,7 +51,7 @@ export function readKeys<Key extends string>(
   what: string,
 ): Partial<Record<Key, unknown>> {
   if (given === undefined) return {};
-  if (typeof given !== "object" || given === null || Array.isArray(given)) {
+  if (!isRecord(given)) {
     throw new TypeError(`${action}: ${what} are ${show(given)}, not an object with any of ${keys.join(", ")}`);
   }
   for (const key of Reflect.ownKeys(given)) {
@@ -50,7 +61,7 @@ export function readKeys<Key extends string>(
   }
   const read: Partial<Record<Key, unknown>> = {};
   for (const key of keys) {
-    const value = (given as Record<string, unknown>)[key];
+    const value = given[key];
     if (value !== undefined) read[key] = value;
   }
   return read;

@@ -4,11 +4,14 @@
  *
  * @module
  */
-import { checkInteger, checkText, readKeys, show } from "./checks.ts";
+import { checkInteger, checkText, checkWord, readKeys, show } from "./checks.ts";
 import { resolveMessage } from "./resolve_message.ts";
 
 /** Text or bytes of a certificate or key, or several. */
 export type TlsMaterial = string | Uint8Array | readonly (string | Uint8Array)[];
+
+/** Version of TLS, as Node.js names it; a runtime may not speak the old ones. */
+export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
 
 /** A message that the broker publishes when the connection ends without a DISCONNECT. */
 export interface Will {
@@ -42,10 +45,10 @@ export interface MqttOptions {
   readonly ALPNProtocols?: readonly string[];
   /** Ciphers in OpenSSL's notation. */
   readonly ciphers?: string;
-  /** Least version of TLS, such as `"TLSv1.2"`. */
-  readonly minVersion?: string;
+  /** Least version of TLS. */
+  readonly minVersion?: TlsVersion;
   /** Greatest version of TLS. */
-  readonly maxVersion?: string;
+  readonly maxVersion?: TlsVersion;
   /** Seconds without traffic after which the broker is asked whether it is there, 0 (never) to 65,535. @default {60} */
   readonly keepalive?: number;
   /** Milliseconds until CONNACK, 1 to 2,147,483,647. @default {30000} */
@@ -73,6 +76,8 @@ const KEYS = [
   "will",
   "wsOptions",
 ] as const;
+
+const TLS_VERSIONS = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"] as const satisfies readonly TlsVersion[];
 
 /** What PersistMQ does itself, and where to say it. */
 const OWNED: Readonly<Record<string, string>> = {
@@ -104,8 +109,7 @@ const OWNED: Readonly<Record<string, string>> = {
 export function resolveMqttOptions(given: unknown, action: string): Readonly<Record<string, unknown>> {
   if (typeof given === "object" && given !== null) {
     for (const key of Object.keys(given)) {
-      const reason = OWNED[key];
-      if (reason !== undefined) throw new TypeError(`${action}: mqtt.${key} cannot be set, ${reason}`);
+      if (Object.hasOwn(OWNED, key)) throw new TypeError(`${action}: mqtt.${key} cannot be set, ${OWNED[key]}`);
     }
   }
   const options = readKeys(given, KEYS, action, "mqtt");
@@ -117,8 +121,11 @@ export function resolveMqttOptions(given: unknown, action: string): Readonly<Rec
   if (options.passphrase !== undefined && typeof options.passphrase !== "string") {
     throw new TypeError(`${action}: mqtt.passphrase is not a string`);
   }
-  for (const key of ["servername", "ciphers", "minVersion", "maxVersion"] as const) {
+  for (const key of ["servername", "ciphers"] as const) {
     if (options[key] !== undefined) checkText(options[key], `mqtt.${key}`, action);
+  }
+  for (const key of ["minVersion", "maxVersion"] as const) {
+    if (options[key] !== undefined) checkWord(options[key], `mqtt.${key}`, TLS_VERSIONS, action);
   }
   for (const key of ["ca", "cert", "key", "pfx"] as const) checkTlsMaterial(options[key], `mqtt.${key}`, action);
   const protocols = options.ALPNProtocols;

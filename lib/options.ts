@@ -146,7 +146,8 @@ export function resolveOptions(options: unknown): ResolvedOptions {
   }
   const { inFlightMax, protocolVersion, sessionGroup } = given;
   if (protocolVersion !== undefined && protocolVersion !== 4 && protocolVersion !== 5) {
-    throw new RangeError(`${ACTION}: protocolVersion is ${show(protocolVersion)}, not 4 (MQTT 3.1.1) or 5`);
+    const wrong = `${ACTION}: protocolVersion is ${show(protocolVersion)}, not 4 (MQTT 3.1.1) or 5`;
+    throw typeof protocolVersion === "number" ? new RangeError(wrong) : new TypeError(wrong);
   }
   return {
     worker: {

@@ -7,6 +7,7 @@
 import type { Message, PublishProperties, QoS } from "./core/message.ts";
 import { checkBoolean, checkText, encodeText, readKeys, REMAINING_LENGTH_MAX, show } from "./checks.ts";
 import { PROPERTY_KEYS, resolveProperties } from "./resolve_properties.ts";
+import { viewBytes } from "./view_bytes.ts";
 
 /**
  * What can be published: text (sent as UTF-8), bytes (any view or buffer, copied), a finite number or a bigint (sent as decimal text), `null`
@@ -83,49 +84,25 @@ function checkTopic(topic: unknown, action: string): number {
 
 function copyPayload(payload: unknown, bytesMax: number, action: string): Uint8Array {
   if (payload === null) return new Uint8Array(0);
-  if (typeof payload === "string") {
-    if (!payload.isWellFormed()) throw new TypeError(`${action}: the payload has half of a surrogate pair, which UTF-8 cannot carry`);
+  if (typeof payload === "number" && !Number.isFinite(payload)) {
+    throw new TypeError(`${action}: the payload is ${payload}, not a finite number`);
+  }
+  if (typeof payload === "string" || typeof payload === "number" || typeof payload === "bigint") {
+    const text = String(payload);
+    if (!text.isWellFormed()) throw new TypeError(`${action}: the payload has half of a surrogate pair, which UTF-8 cannot carry`);
     // No string becomes fewer bytes than it has characters: spares making what would be refused.
-    checkPayloadLength(payload.length, bytesMax, action);
-    const bytes = encodeText(payload);
+    checkPayloadLength(text.length, bytesMax, action);
+    const bytes = encodeText(text);
     checkPayloadLength(bytes.byteLength, bytesMax, action);
     return bytes;
   }
-  if (typeof payload === "number") {
-    if (!Number.isFinite(payload)) throw new TypeError(`${action}: the payload is ${payload}, not a finite number`);
-    return encodeText(String(payload));
+  const view = viewBytes(payload, "the payload's buffer", action);
+  if (view === undefined) {
+    const hint = payload === undefined ? "; null is an empty payload" : "";
+    throw new TypeError(`${action}: the payload is ${show(payload)}, not a string, bytes, a number, a bigint or null${hint}`);
   }
-  if (typeof payload === "bigint") return encodeText(String(payload));
-  const view = viewBytes(payload, action);
   checkPayloadLength(view.byteLength, bytesMax, action);
   return view.slice();
-}
-
-/** The bytes where they are. */
-function viewBytes(payload: unknown, action: string): Uint8Array {
-  try {
-    if (ArrayBuffer.isView(payload)) {
-      checkAttached(payload.buffer, action);
-      return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
-    }
-    if (payload instanceof ArrayBuffer || payload instanceof SharedArrayBuffer) {
-      checkAttached(payload, action);
-      return new Uint8Array(payload);
-    }
-  } catch (error) {
-    // A view that lies outside its buffer, because the buffer shrank, cannot be read.
-    throw error instanceof DetachedError ? error : new TypeError(`${action}: the payload's buffer cannot be read`, { cause: error });
-  }
-  const hint = payload === undefined ? "; null is an empty payload" : "";
-  throw new TypeError(`${action}: the payload is ${show(payload)}, not a string, bytes, a number, a bigint or null${hint}`);
-}
-
-class DetachedError extends TypeError {}
-
-function checkAttached(buffer: ArrayBufferLike, action: string): void {
-  if (buffer instanceof ArrayBuffer && buffer.detached) {
-    throw new DetachedError(`${action}: the payload's buffer is detached, its bytes were transferred elsewhere`);
-  }
 }
 
 function checkPayloadLength(byteCount: number, bytesMax: number, action: string): void {

@@ -4,10 +4,17 @@
  * @module
  */
 import type { PublishProperties } from "./core/message.ts";
-import { checkBoolean, checkInteger, checkText, FIELD_BYTES_MAX, REMAINING_LENGTH_MAX, show } from "./checks.ts";
+import { checkBoolean, checkInteger, checkText, FIELD_BYTES_MAX, isRecord, show } from "./checks.ts";
+import { viewBytes } from "./view_bytes.ts";
 
 /** Four bytes. */
 const EXPIRY_SECONDS_MAX = 4_294_967_295;
+
+/**
+ * A quarter of the greatest packet. They are stored as JSON, where a character may take six (`\u0001`), and the longest string that a runtime
+ * makes has some 2^29 characters.
+ */
+export const PROPERTY_BYTES_MAX = 67_108_863;
 
 /** The keys of {@linkcode PublishProperties}. */
 export const PROPERTY_KEYS = [
@@ -63,37 +70,36 @@ export function resolveProperties(
     properties.userProperties = user.userProperties;
     byteCount += user.byteCount;
   }
-  if (byteCount > REMAINING_LENGTH_MAX / 2) {
-    throw new RangeError(`${action}: properties have ${byteCount} bytes, more than a packet has room for`);
+  if (byteCount > PROPERTY_BYTES_MAX) {
+    throw new RangeError(`${action}: properties have ${byteCount} bytes, more than ${PROPERTY_BYTES_MAX}`);
   }
   return { properties: byteCount === 0 ? undefined : properties, byteCount };
 }
 
 function copyBytes(value: unknown, action: string): Uint8Array {
-  if (!(value instanceof Uint8Array)) throw new TypeError(`${action}: properties.correlationData is ${show(value)}, not a Uint8Array`);
-  if (value.buffer instanceof ArrayBuffer && value.buffer.detached) {
-    throw new TypeError(`${action}: the buffer of properties.correlationData is detached`);
+  const bytes = value instanceof Uint8Array ? viewBytes(value, "the buffer of properties.correlationData", action) : undefined;
+  if (bytes === undefined) throw new TypeError(`${action}: properties.correlationData is ${show(value)}, not a Uint8Array`);
+  if (bytes.byteLength > FIELD_BYTES_MAX) {
+    throw new RangeError(`${action}: properties.correlationData has ${bytes.byteLength} bytes, more than ${FIELD_BYTES_MAX}`);
   }
-  if (value.byteLength > FIELD_BYTES_MAX) {
-    throw new RangeError(`${action}: properties.correlationData has ${value.byteLength} bytes, more than ${FIELD_BYTES_MAX}`);
-  }
-  return new Uint8Array(value);
+  return bytes.slice();
 }
 
-function copyUserProperties(value: unknown, action: string) {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new TypeError(`${action}: properties.userProperties is ${show(value)}, not an object of names and values`);
+function copyUserProperties(given: unknown, action: string) {
+  if (!isRecord(given)) {
+    throw new TypeError(`${action}: properties.userProperties is ${show(given)}, not an object of names and values`);
   }
   let byteCount = 0;
   const entries: [name: string, value: string | readonly string[]][] = [];
-  for (const [name, given] of Object.entries(value)) {
+  for (const name of Reflect.ownKeys(given)) {
     const nameBytes = checkText(name, "a name in properties.userProperties", action);
-    const several = Array.isArray(given);
-    const values: readonly unknown[] = several ? [...given] : [given];
+    const value = given[name as string];
+    const several = Array.isArray(value);
+    const values: readonly unknown[] = several ? [...value] : [value];
     for (const each of values) {
       byteCount += 1 + 2 + nameBytes + 2 + checkText(each, `properties.userProperties[${show(name)}]`, action);
     }
-    entries.push([name, several ? values as readonly string[] : given as string]);
+    entries.push([name as string, several ? values as readonly string[] : value as string]);
   }
   // fromEntries() defines: a property named __proto__ stays a property.
   return { userProperties: Object.fromEntries(entries), byteCount };

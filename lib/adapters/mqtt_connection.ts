@@ -131,15 +131,15 @@ export class MqttConnection {
 
   #write(encode: () => readonly Uint8Array[]): void {
     if (this.#mode !== "online") return;
-    let blocks: readonly Uint8Array[];
+    let writes: readonly Uint8Array[];
     try {
-      blocks = encode();
+      writes = encode();
     } catch (error) {
       return this.#end({ by: "client", reason: `cannot encode a packet: ${(error as Error).message}` });
     }
-    // Set before, as the system may take a block within the call.
-    if (blocks.length > 0) this.#hasWritten = true;
-    for (const block of blocks) this.#client!.stream.write(block);
+    // Set before, as the system may take the bytes within the call.
+    if (writes.length > 0) this.#hasWritten = true;
+    for (const bytes of writes) this.#client!.stream.write(bytes);
   }
 
   #taken(bytes: number): void {

@@ -1,5 +1,5 @@
 /**
- * PUBLISH and PUBREL as bytes: many packets become few large writes, and a large payload travels without being copied.
+ * PUBLISH and PUBREL as bytes: many packets become few writes, and a large payload travels without being copied.
  *
  * @module
  */
@@ -10,16 +10,18 @@ import type { PublishPacket } from "../core/ports.ts";
 
 /**
  * The most that is written at once. A write counts as progress when the operating system has taken the whole of it, so it must be small enough
- * to pass a slow link well within an acknowledgement time-out, and large enough to cost few system calls on a fast one. It is also more than
- * the longest string MQTT knows.
+ * to pass the slowest link well within a keep-alive or an acknowledgement time-out. It is also what a TLS record holds.
  */
-export const BLOCK_BYTES = 65_536;
+const WRITE_BYTES_MAX = 16_384;
 
-/** Gathers the small pieces that the codec writes into blocks, and hands on large ones as they are. */
-class BlockSink {
+/** What small pieces are gathered in; more than the longest string MQTT knows. */
+const BLOCK_BYTES = 65_536;
+
+/** Gathers the small pieces that the codec writes, and hands on large ones as they are. */
+class Gatherer {
   readonly #block = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   #usedBytes = 0;
-  #blocks: Uint8Array[] = [];
+  #writes: Uint8Array[] = [];
 
   write(piece: string | Uint8Array): true {
     if (typeof piece === "string") this.#writeText(piece);
@@ -29,7 +31,7 @@ class BlockSink {
       this.#usedBytes += piece.length;
     } else {
       this.#closeBlock();
-      for (let at = 0; at < piece.length; at += BLOCK_BYTES) this.#blocks.push(piece.subarray(at, at + BLOCK_BYTES));
+      this.#push(piece);
     }
     return true;
   }
@@ -40,11 +42,11 @@ class BlockSink {
   }
 
   /** All that was written since the last call; nothing is left behind, also after a failure. */
-  takeBlocks(): Uint8Array[] {
+  takeWrites(): Uint8Array[] {
     this.#closeBlock();
-    const blocks = this.#blocks;
-    this.#blocks = [];
-    return blocks;
+    const writes = this.#writes;
+    this.#writes = [];
+    return writes;
   }
 
   #writeText(text: string): void {
@@ -59,15 +61,19 @@ class BlockSink {
   }
 
   #closeBlock(): void {
-    if (this.#usedBytes > 0) this.#blocks.push(Buffer.from(this.#block.subarray(0, this.#usedBytes)));
+    this.#push(Buffer.from(this.#block.subarray(0, this.#usedBytes)));
     this.#usedBytes = 0;
+  }
+
+  #push(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; at += WRITE_BYTES_MAX) this.#writes.push(bytes.subarray(at, at + WRITE_BYTES_MAX));
   }
 }
 
 /** Encodes for one protocol version. Throws if a packet cannot be encoded, which means that it was not checked before. */
 export class PacketEncoder {
   readonly #protocolVersion: ProtocolVersion;
-  readonly #sink = new BlockSink();
+  readonly #sink = new Gatherer();
   readonly #stream = this.#sink as unknown as NodeJS.WritableStream;
   readonly #options: { readonly protocolVersion: ProtocolVersion };
 
@@ -77,9 +83,9 @@ export class PacketEncoder {
     this.#options = { protocolVersion };
   }
 
-  /** PUBLISH packets, in order, as blocks to be written one after the other. */
+  /** PUBLISH packets, in order, as bytes to be written one after the other. */
   publish(packets: readonly PublishPacket[]): Uint8Array[] {
-    return this.#blocks(() => {
+    return this.#writes(() => {
       for (const packet of packets) {
         const properties = this.#protocolVersion === 5 ? toCodecProperties(packet.properties) : undefined;
         this.#encode({
@@ -99,19 +105,19 @@ export class PacketEncoder {
 
   /** PUBREL packets, in order. */
   release(packetIds: readonly PacketId[]): Uint8Array[] {
-    return this.#blocks(() => {
+    return this.#writes(() => {
       for (const messageId of packetIds) this.#encode({ cmd: "pubrel", messageId, reasonCode: 0 });
     });
   }
 
-  #blocks(encode: () => void): Uint8Array[] {
+  #writes(encode: () => void): Uint8Array[] {
     try {
       encode();
     } catch (error) {
-      this.#sink.takeBlocks();
+      this.#sink.takeWrites();
       throw error;
     }
-    return this.#sink.takeBlocks();
+    return this.#sink.takeWrites();
   }
 
   #encode(packet: Parameters<typeof writeToStream>[0]): void {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
 import type { IConnackPacket } from "mqtt-packet";
+import { AssertionError } from "../../lib/core/assert.ts";
 import type { ProtocolVersion } from "../../lib/core/message.ts";
 import type { PublishPacket } from "../../lib/core/ports.ts";
 import { packet } from "../contracts/transport.ts";
@@ -113,6 +114,20 @@ describe("What leaves the wire", () => {
       `30 09 0003 ${hex("a/b")} 00 010203`,
       `30 09 0003 ${hex("a/b")} 00 010203`,
     );
+  });
+
+  test("Long topics are sent whole, wherever they stand among others", async () => {
+    await using link = await TransportLink.create(4);
+    const { peer } = await link.online();
+    const messages = Array.from({ length: 60 }, (_, index) => {
+      const topic = ["x", "é", "€", "😀"][index % 4]!.repeat(Math.floor(65_535 / 4) - index * 200);
+      return publication({ topic, payload: new Uint8Array(index * 997).fill(index) });
+    });
+    link.transport.publish(messages);
+    for (const { topic, payload } of messages) {
+      const received = await peer.expect("publish");
+      assert.ok(received.topic === topic && Buffer.from(payload).equals(received.payload as Buffer), `${topic.length} characters`);
+    }
   });
 
   for (const version of VERSIONS) {
@@ -438,6 +453,14 @@ describe("What the broker says later", () => {
       peer.send({ cmd: "puback", messageId: 1, reasonCode: 0 });
       assert.equal((await link.probe.next("acknowledged")).packetId, 1);
     }
+  });
+
+  test("To connect while there is a connection is our own mistake, and does not disturb it", async () => {
+    await using link = await TransportLink.create(5);
+    const { peer } = await link.online();
+    assert.throws(() => link.transport.connect(link.request()), AssertionError);
+    peer.send("40 02 0001");
+    await link.probe.next("acknowledged");
   });
 
   test("What remains of a connection reaches nobody", async () => {

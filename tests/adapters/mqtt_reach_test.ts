@@ -202,6 +202,31 @@ describe("TLS", { skip: opensslMissing() }, () => {
     });
   }
 
+  for (const protocol of ["mqtts", "wss"] as const) {
+    test(`A broker that has a certificate for another name is reached by that name: ${protocol}`, async () => {
+      const broker = await ObedientBroker.start();
+      const gateway = await WebSocketGateway.start(broker.port);
+      const { cert, key } = certificates.sign(`named-${protocol}`, "DNS:broker.example");
+      const proxy = createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, (socket) => {
+        const onward = createConnection(protocol === "wss" ? gateway.port : broker.port, "127.0.0.1");
+        socket.pipe(onward).pipe(socket);
+        for (const each of [socket, onward]) each.on("error", () => {});
+      });
+      servers.push(proxy);
+      const { probe, transport } = connect({ protocol, port: await listen(proxy) }, {
+        ca: certificates.authority,
+        servername: "broker.example",
+      });
+      await probe.next("connected");
+      transport.publish([{ topic: "t", payload: new Uint8Array(1_000_000), qos: 1, retain: false, packetId: 1, dup: false }]);
+      assert.equal((await probe.next("acknowledged")).packetId, 1);
+      transport.disconnect();
+      await probe.next("disconnected");
+      await gateway.close();
+      await broker.close();
+    });
+  }
+
   test("A broker that asks for a client certificate gets it, as text or as bytes", { skip: mosquittoMissing() }, async () => {
     const { cert, key } = certificates.sign("broker", "IP:127.0.0.1");
     const device = certificates.sign("device", "DNS:device");

@@ -45,6 +45,7 @@ export class Device implements AsyncDisposable {
   #client!: PersistClient;
   #line: Line | undefined;
   #lastPacketId = 0;
+  #stored: Promise<unknown>[] = [];
   #events: { readonly type: EventType; readonly detail: unknown }[] = [];
   #wake: () => void = () => {};
 
@@ -66,6 +67,7 @@ export class Device implements AsyncDisposable {
   static async established(version: ProtocolVersion, options: DeviceOptions = {}): Promise<Device> {
     const device = await Device.create(version, options);
     await device.begin();
+    await device.fence();
     return device;
   }
 
@@ -162,9 +164,11 @@ export class Device implements AsyncDisposable {
 
   /** Hands letters over, all in one turn. */
   publish(...letters: readonly (Letter & { readonly options?: { readonly properties: PublishProperties } })[]): Promise<MessageId[]> {
-    return Promise.all(letters.map(({ topic = TOPIC, payload, qos, retain = false, options }) => {
+    const stored = Promise.all(letters.map(({ topic = TOPIC, payload, qos, retain = false, options }) => {
       return this.#client.publish(topic, payload, { qos, retain, ...options });
     }));
+    this.#stored.push(stored);
+    return stored;
   }
 
   /** The packet ids that come next, as the standard leaves to the client and the client promises: one after the other. */
@@ -199,9 +203,21 @@ export class Device implements AsyncDisposable {
 
   /** So many messages wait or are in flight: what the broker said has sunk in. */
   async pending(count: number): Promise<void> {
+    // What was handed over has been counted.
+    await within(Promise.all(this.#stored.splice(0)), "all to be stored");
+    await this.#until(() => this.#client.getStatus().cachedItems, count, "messages are pending");
+  }
+
+  /** So many exchanges are open: refusals have sunk in. */
+  async inFlight(count: number): Promise<void> {
+    await within(Promise.all(this.#stored.splice(0)), "all to be stored");
+    await this.#until(() => this.#client.getStatus().inFlightCount, count, "exchanges are open");
+  }
+
+  async #until(look: () => number, count: number, what: string): Promise<void> {
     const deadlineMs = performance.now() + DEADLINE_MS;
-    while (this.#client.getStatus().cachedItems !== count) {
-      assert.ok(performance.now() < deadlineMs, `${this.#client.getStatus().cachedItems} messages are pending, not ${count}`);
+    while (look() !== count) {
+      assert.ok(performance.now() < deadlineMs, `${look()} ${what}, not ${count}`);
       await new Promise((resolve) => setTimeout(resolve, 1));
     }
   }

@@ -8,6 +8,7 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import type { IPublishPacket } from "mqtt-packet";
 import type { Frame, ScriptedPeer } from "../support/scripted_broker.ts";
+import { PINGREQ, PINGRESP } from "./bytes.ts";
 
 /** Long enough for a client that would send something on its own account to have done so: it does all its work within milliseconds. */
 export const SILENCE_MS = 120;
@@ -20,8 +21,11 @@ const LAWFUL = new Set(["connect", "publish", "pubrel", "pingreq", "disconnect",
 
 /** See above. */
 export class Line {
+  /** Pings are answered, and not shown. */
+  answersPings = false;
   readonly #peer: ScriptedPeer;
   #readCount = 0;
+  #drainedCount = 0;
   #hasDisconnected = false;
   /** Packet ids of PUBLISHes of this connection that nothing has ended, and whether the broker has said PUBREC. */
   readonly #open = new Map<number, "sent" | "received">();
@@ -40,9 +44,12 @@ export class Line {
 
   /** The next packet. */
   async next(what?: string): Promise<Frame> {
-    const frame = await this.#peer.next(what);
-    this.#check(frame);
-    return frame;
+    for (;;) {
+      const frame = await this.#peer.next(what);
+      this.#check(frame);
+      if (!this.answersPings || frame.packet.cmd !== "pingreq") return frame;
+      this.send(PINGRESP);
+    }
   }
 
   /** The next packets are these, byte by byte, in hexadecimal. */
@@ -71,9 +78,18 @@ export class Line {
     return this.#peer.unread;
   }
 
-  /** The client ends the connection, having sent nothing more. */
+  /** Whatever has come is lawful. */
+  drain(): void {
+    for (const frame of this.#peer.unread.slice(this.#drainedCount)) this.#check(frame);
+    this.#drainedCount = this.#peer.unread.length;
+  }
+
+  /** The client ends the connection, having sent nothing more, or pings at most. */
   async end(): Promise<void> {
-    await this.#peer.expectEnd();
+    await this.#peer.ended();
+    this.drain();
+    const last = this.#peer.unread.map(({ bytes }) => bytes.subarray(0, 40).toString("hex"));
+    assert.deepEqual(last.filter((packet) => packet !== PINGREQ), []);
     this.#peer.close();
   }
 

@@ -18,7 +18,10 @@ test(
     await using device = await Device.create(version, { inFlightMax: 5_000, durability: "process-crash" });
     const { wire } = device;
     const line = await device.begin();
-    const held: Letter[] = [{ qos: 1, payload: "PUBACK withheld" }, { qos: 2, payload: "PUBREC withheld" }, { qos: 2, payload: "PUBCOMP withheld" }];
+    const held: Letter[] = [{ qos: 1, payload: "PUBACK withheld" }, { qos: 2, payload: "PUBREC withheld" }, {
+      qos: 2,
+      payload: "PUBCOMP withheld",
+    }];
     const [first, second, third] = await device.send(...held);
     line.send(wire.pubrec(third!));
     await line.expect(wire.pubrel(third!));

@@ -3,7 +3,7 @@
  */
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { hex, int32, type Letter } from "./bytes.ts";
+import { int32, type Letter } from "./bytes.ts";
 import { Device } from "./device.ts";
 import { eachVersion, scenarios } from "./scenario.ts";
 

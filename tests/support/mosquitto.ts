@@ -30,9 +30,21 @@ export function mosquittoMissing(): false | string {
   return isInstalled ? false : "mosquitto is not installed";
 }
 
-/** None outlives the tests, however they end. */
+/** None outlives the tests, nor leaves its folder behind, however they end. */
 const children = new Set<ChildProcess>();
-process.once("exit", () => children.forEach((child) => child.kill("SIGKILL")));
+const folders = new Set<string>();
+const cleanUp = () => {
+  children.forEach((child) => child.kill("SIGKILL"));
+  folders.forEach(removeFolder);
+};
+// Where Deno runs tests it knows only the one, Bun only the other.
+globalThis.addEventListener?.("unload", cleanUp);
+process.once("exit", cleanUp);
+
+function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true });
+  folders.delete(folder);
+}
 
 /** See above. */
 export class Mosquitto {
@@ -54,6 +66,7 @@ export class Mosquitto {
       await freePort(),
       mkdtempSync(join(tmpdir(), "persistmq-mosquitto-")),
     );
+    folders.add(broker.folder);
     const lines = [
       // Otherwise it becomes a user that may not write into the folder.
       ...(process.getuid?.() === 0 ? ["user root"] : []),
@@ -119,7 +132,7 @@ export class Mosquitto {
   /** Ends it for good and removes its folder. */
   async close(): Promise<void> {
     await this.kill();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder);
   }
 
   async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {

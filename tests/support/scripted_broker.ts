@@ -154,13 +154,18 @@ export class ScriptedPeer {
 
   /** The client ends the connection, having sent nothing more that was not asked for. */
   async expectEnd(): Promise<void> {
+    await this.ended();
+    assert.deepEqual(this.#frames.map(({ packet }) => packet.cmd), []);
+  }
+
+  /** The client ends the connection. */
+  async ended(): Promise<void> {
     while (!this.#isOver) {
       await within(
         new Promise<void>((resolve) => this.#wake = resolve),
         "the client to close the connection",
       );
     }
-    assert.deepEqual(this.#frames.map(({ packet }) => packet.cmd), []);
   }
 
   send(...packets: readonly Outgoing[]): void {

@@ -19,7 +19,8 @@ export function straceMissing(): false | string {
 /** Every call that changes what lies on a disk, or that carries bytes over a socket. */
 const RECORDED = [
   ..."open openat openat2 creat write pwrite64 writev pwritev pwritev2 ftruncate truncate fallocate copy_file_range sendfile".split(" "),
-  ..."fsync fdatasync syncfs sync_file_range unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link linkat symlink symlinkat".split(" "),
+  ..."fsync fdatasync syncfs sync_file_range unlink unlinkat rename renameat renameat2 mkdir mkdirat rmdir link linkat symlink symlinkat"
+    .split(" "),
   ..."sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg".split(" "),
 ];
 

@@ -76,7 +76,7 @@ export interface Examination {
   readonly cuts: readonly Cut[];
   /** What the life began with, if not with nothing. */
   readonly before?: Finding | undefined;
-  /** Into this folder go so many of the states, to begin with. */
+  /** Into this folder go about so many of the states, to begin with. */
   readonly starts?: { readonly folder: string; readonly count: number };
 }
 
@@ -97,9 +97,12 @@ export function examine(runtime: Runtime, life: RecordedLife, { cuts, before, st
     cuts.forEach((cut, index) => {
       states.write(cut, disk);
       account.advance(cut.at);
-      const isStart = index % startEvery === startEvery - 1;
-      const startDisk = join(starts?.folder ?? "", String(index));
-      if (isStart) cpSync(disk, startDisk, { recursive: true });
+      const startDisk = join(starts?.folder ?? "", String(verdict.starts.length));
+      const isStartDue = index + 1 >= startEvery * (verdict.starts.length + 1);
+      if (isStartDue) {
+        rmSync(startDisk, { recursive: true, force: true });
+        cpSync(disk, startDisk, { recursive: true });
+      }
       verdict.stateCount++;
       if (cut.isBoundary) verdict.boundaryCount++;
       let breaches: Breach[];
@@ -114,7 +117,11 @@ export function examine(runtime: Runtime, life: RecordedLife, { cuts, before, st
         });
         verdict.pendingCount += found.pending.length;
         for (const { stage } of found.flights) verdict[stage === "received" ? "receivedCount" : "sentCount"]++;
-        if (isStart) verdict.starts.push({ disk: startDisk, finding: account.isCacheKnown || found.nextMessageId > 1 ? found : undefined });
+        // Every other life begins with exchanges to be taken up again.
+        const hasSent = found.flights.some(({ stage }) => stage === "sent");
+        if (isStartDue && (hasSent || verdict.starts.length % 2 === 0)) {
+          verdict.starts.push({ disk: startDisk, finding: account.isCacheKnown || found.nextMessageId > 1 ? found : undefined });
+        }
       } catch (error) {
         breaches = [{ rule: error instanceof AlteredMessageError ? "altered" : "unopenable", what: String(error) }];
       }

@@ -36,7 +36,7 @@ export interface DeviceSaid {
   readonly type: "lived";
 }
 
-const AT_ONCE_MAX = 8;
+const AT_ONCE_MAX = 5;
 const TOPIC = "plant/inverter-7/reading";
 
 const said = openSync(argument<DeviceArgument>().saidPath, "a");

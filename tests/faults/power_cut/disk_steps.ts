@@ -29,10 +29,16 @@ interface Step {
 }
 
 /** Bytes were written, or the file was cut or extended to a length. */
-export type ContentStep = Step & {
-  /** Where the sync that covers it had returned; Infinity: none does. */
-  syncedAt: number;
-} & ({ readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array } | { readonly kind: "resize"; readonly length: number });
+export type ContentStep =
+  & Step
+  & {
+    /** Where the sync that covers it had returned; Infinity: none does. */
+    syncedAt: number;
+  }
+  & ({ readonly kind: "write"; readonly offset: number; readonly bytes: Uint8Array } | {
+    readonly kind: "resize";
+    readonly length: number;
+  });
 
 /** Names came and went, all at once. */
 export type NameStep = Step & {

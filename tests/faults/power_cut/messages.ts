@@ -7,7 +7,7 @@ import type { QoS } from "../../../lib/core/message.ts";
 import { encodeReading } from "../../support/workload.ts";
 
 /** One in so many is large: larger than what becomes a file of its own. */
-const LARGE_EVERY = 61;
+const LARGE_EVERY = 25;
 const LARGE_BYTES = 150_000;
 
 /** Mostly exactly once. */

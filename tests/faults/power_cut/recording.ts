@@ -6,10 +6,9 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { PersistClientOptions } from "../../../mod.ts";
 import { Child } from "../../support/child.ts";
-import { within } from "../../support/deadline.ts";
 import { recordingTo } from "../../support/strace.ts";
 import type { Acknowledgement } from "./account.ts";
 import type { DeviceArgument, DeviceLife, DeviceSaid } from "./device.ts";
@@ -46,6 +45,11 @@ export function makeScratchFolder(): string {
 /** The cache on a disk, or on what is left of one. */
 export function cacheOn(disk: string): string {
   return join(disk, CACHE);
+}
+
+/** The database in that cache. */
+export function databaseOn(disk: string): string {
+  return join(disk, DATABASE);
 }
 
 /** A process under strace, with one disk: a folder that is there, and stays when the recorder is removed. */
@@ -130,7 +134,7 @@ export function readFolder(folder: string): Map<string, Uint8Array | "folder"> {
   const all = new Map<string, Uint8Array | "folder">([[folder, "folder"]]);
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) for (const [inner, content] of readFolder(path)) all.set(inner, content);
+    if (entry.isDirectory()) { for (const [inner, content] of readFolder(path)) all.set(inner, content); }
     else if (!entry.name.endsWith("-shm")) all.set(path, readFileSync(path));
   }
   return all;

@@ -11,7 +11,7 @@ import { Mosquitto } from "../../support/mosquitto.ts";
 import { chooseCuts, examine, type Start, type Verdict } from "./campaign.ts";
 import type { Cut } from "./disk_states.ts";
 import { openTestRuntime } from "./inspect.ts";
-import { type LifePlan, makeScratchFolder, type RecordedLife, Recorder } from "./recording.ts";
+import { databaseOn, type LifePlan, makeScratchFolder, type RecordedLife, Recorder } from "./recording.ts";
 import type { WireFact } from "./wire_facts.ts";
 
 /** What a round is to be like. */
@@ -30,6 +30,8 @@ export interface Round {
   readonly second: Verdict;
   /** How many lives began with what a cut had left. */
   readonly startCount: number;
+  /** How often the first life copied its write-ahead log to the database while it published. */
+  readonly checkpointCount: number;
   /** PUBLISHes that these lives sent with DUP. */
   readonly repeatCount: number;
   /** The first life, with packets that leave too early: the marks must be seen to be missing, or the method does not see their order. */
@@ -39,9 +41,9 @@ export interface Round {
 
 /** From each state that a further life begins with so many are looked at. */
 const STATES_PER_START = 80;
-const RESTORED_COUNT = 3;
+const RESTORED_COUNT = 2;
 const HASTY_STATES_MAX = 50;
-const FIRST_LIFE = { first: 1, offlineCount: 40, onlineCount: 160 };
+const FIRST_LIFE = { first: 1, offlineCount: 40, onlineCount: 260 };
 const SECOND_LIFE = { offlineCount: 6, onlineCount: 24 };
 /** Messages of one life are numbered from its own number times this on. */
 const LIFE = 10_000;
@@ -96,6 +98,7 @@ export async function runRound({ seed, stateCount, secondStateCount, protocolVer
       first,
       second: addUp(verdicts),
       startCount: lives.length,
+      checkpointCount: countCheckpoints(life),
       repeatCount: lives.flatMap(({ facts }) => facts.filter(isRepeat)).length,
       hastyPublish: examineHasty(runtime, life, "publish"),
       hastyRelease: examineHasty(runtime, life, "pubrel"),
@@ -109,6 +112,14 @@ export async function runControl(seed: number, stateCount: number): Promise<Verd
     const life = await recordFirstLife(disk, port, seed, { durability: "process-crash" });
     return examine(runtime, life, { cuts: chooseCuts(life, stateCount, new SeededRandom(seed)) });
   });
+}
+
+/** Syncs of the database between the first acknowledgement and the last. */
+function countCheckpoints({ disk, acknowledgements }: RecordedLife): number {
+  const entries = disk.names.flatMap(({ changes }) => changes);
+  const database = entries.find(({ path }) => path === databaseOn(disk.root))?.entry;
+  const syncs = database?.kind === "file" ? new Set(database.file.steps.map(({ syncedAt }) => syncedAt)) : [];
+  return [...syncs].filter((at) => at > acknowledgements[0]!.at && at < acknowledgements.at(-1)!.at).length;
 }
 
 async function withDisk<T>(run: (disk: string, broker: Mosquitto, runtime: Runtime, startFolder: string) => Promise<T>): Promise<T> {

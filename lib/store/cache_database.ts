@@ -18,7 +18,8 @@ export function findDatabase(runtime: Runtime, path: string): Identity | undefin
   const log = files.info(logOf(path));
   if ((files.info(path)?.bytes ?? 0) > 0) {
     // A log that was left would go to the database when a connection that may write is closed; one that may not would leave an empty log.
-    const readOnly = log !== undefined;
+    // But where the power failed while the cache was made, a rollback journal may stand beside both, and only one that may write can settle that.
+    const readOnly = log !== undefined && files.info(`${path}-journal`) === undefined;
     return using(
       connect(runtime, path, { readOnly }),
       (database) => recognize(database) === "cache" ? readIdentity(database) : undefined,

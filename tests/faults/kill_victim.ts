@@ -13,6 +13,7 @@ import { openCache } from "../../lib/store/open_cache.ts";
 import type { PersistClientOptions } from "../../mod.ts";
 import { Child } from "../support/child.ts";
 import { within } from "../support/deadline.ts";
+import { killTraced } from "../support/strace.ts";
 import type { KillExchanges } from "./kill_exchanges.ts";
 import type { PublisherCommand, PublisherSaid } from "./publisher_process.ts";
 
@@ -87,7 +88,7 @@ export class Victim {
     await this.#running.next("stored", ({ number }) => number === last);
   }
 
-  /** SIGKILL. */
+  /** SIGKILL. Only for one that nobody else is to end. */
   kill(): void {
     this.#running.kill();
   }
@@ -119,6 +120,7 @@ export class Victim {
 
   /** Ends whatever is left. */
   remove(): void {
+    if (this.#child !== undefined) killTraced(this.#child.pid);
     this.#child?.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }

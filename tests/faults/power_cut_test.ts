@@ -43,7 +43,7 @@ for (const protocolVersion of [5, 4] as const) {
       assert.equal(first.stateCount + second.stateCount, (STATES + SECOND_STATES) / 2);
       assert(first.boundaryCount > 100, `cuts fell right after what left: ${first.boundaryCount}`);
       assert(round.checkpointCount > 0, "the log was copied to the database in the middle of it all");
-    assert(first.sentCount > 0 && first.receivedCount > 0, "exchanges were open in both stages");
+      assert(first.sentCount > 0 && first.receivedCount > 0, "exchanges were open in both stages");
       assert(second.sentCount > 0 && second.receivedCount > 0, "exchanges were open in both stages after a second cut");
       assert(round.repeatCount > 0, "lives that began after a cut went on with what was in flight");
       assert(countOf(hastyPublish, "unmarked") > 0, "a PUBLISH before its mark would have been seen");

@@ -4,16 +4,35 @@
  * @module
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { within } from "./deadline.ts";
 
-/** What a node:test wants as its `skip`: false, or why. With `CI=true` it must work, so that it does not is an error. */
-export function straceMissing(): false | string {
-  const { error, status } = spawnSync("strace", ["-f", "-qq", "-o", "/dev/null", "true"]);
-  const why = error !== undefined ? "strace is not installed" : status !== 0 ? "strace is not allowed to trace here" : false;
+/**
+ * What a node:test wants as its `skip`: false, or why. With `CI=true` it must work, so that it does not is an error. `attaches`: it is to attach to
+ * processes that run already.
+ */
+export function straceMissing({ attaches = false }: { readonly attaches?: boolean } = {}): false | string {
+  const why = whyMissing(attaches);
   if (why !== false && process.env.CI === "true") throw new Error(`Cannot test with strace: ${why}, and CI is to test all`);
   return why;
+}
+
+function whyMissing(attaches: boolean): false | string {
+  const { error, status } = spawnSync("strace", ["-f", "-qq", "-o", "/dev/null", "true"]);
+  if (error !== undefined) return "strace is not installed";
+  if (status !== 0) return "strace is not allowed to trace here";
+  return attaches && !mayAttach() ? "strace is not allowed to attach to running processes here" : false;
+}
+
+const CAP_SYS_PTRACE = 19n;
+
+/** Some systems let only those with the capability do so. */
+function mayAttach(): boolean {
+  const setting = "/proc/sys/kernel/yama/ptrace_scope";
+  if (!existsSync(setting) || readFileSync(setting, "utf8").trim() === "0") return true;
+  const [, capabilities = "0"] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return (BigInt(`0x${capabilities}`) >> CAP_SYS_PTRACE & 1n) === 1n;
 }
 
 /** Every call that changes what lies on a disk, or that carries bytes over a socket. */
@@ -24,13 +43,31 @@ const RECORDED = [
   ..."sendto sendmsg sendmmsg recvfrom recvmsg recvmmsg".split(" "),
 ];
 
+/** As strace wants it. Not every machine has every call: what it does not know it is to pass over. */
+function setOf(calls: readonly string[]): string {
+  return calls.map((call) => `?${call}`).join(",");
+}
+
 /** Longer than whatever is written at once. */
 const BYTES_SHOWN_MAX = 1 << 20;
 
 /** Words in front of a command, which then writes down its calls, of all its threads, in the order in which they came. */
 export function recordingTo(path: string): readonly string[] {
   const format = ["-f", "-qq", "-y", "-xx", "-s", String(BYTES_SHOWN_MAX), "--seccomp-bpf"];
-  return ["strace", ...format, "-e", `trace=${RECORDED.join(",")}`, "-o", path];
+  return ["strace", ...format, "-e", `trace=${setOf(RECORDED)}`, "-o", path];
+}
+
+/**
+ * SIGKILL for a process that was started with words of this module in front of its command: killing strace, which has the pid, would leave the
+ * process itself alive. Strace ends with it.
+ */
+export function killTraced(stracePid: number): void {
+  try {
+    const children = readFileSync(`/proc/${stracePid}/task/${stracePid}/children`, "utf8");
+    for (const pid of children.trim().split(" ")) if (pid !== "") process.kill(Number(pid), "SIGKILL");
+  } catch {
+    // It has ended.
+  }
 }
 
 /** Calls that are spoilt. */
@@ -48,7 +85,7 @@ export interface Spoilt {
 
 function words({ calls, effect, when, paths, logPath }: Spoilt): string[] {
   const only = paths.flatMap((path) => ["-P", path]);
-  return ["-f", "-qq", "-o", logPath, ...only, "-e", `trace=${calls.join(",")}`, "-e", `inject=${calls.join(",")}:${effect}:when=${when}`];
+  return ["-f", "-qq", "-o", logPath, ...only, "-e", `trace=${setOf(calls)}`, "-e", `inject=${setOf(calls)}:${effect}:when=${when}`];
 }
 
 /** Words in front of a command, whose calls are then spoilt from its start. */

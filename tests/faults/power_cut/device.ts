@@ -13,7 +13,7 @@ import { payloadOf, qosOf } from "./messages.ts";
 
 /** What it is started with. */
 export interface DeviceArgument {
-  /** The file that takes the lines that {@linkcode readAcknowledgements} reads. */
+  /** The file that takes what it says: `begin` and `end` of a life, `ack <id> <number>` for each message that is acknowledged. */
   readonly saidPath: string;
 }
 
@@ -60,7 +60,6 @@ async function live({ options, port, seed, first, offlineCount, onlineCount }: D
   };
   for (const end = first + offlineCount; number < end;) await publish(Math.min(end - number, 1 + random.below(AT_ONCE_MAX)));
   await client.connectAsync({ host: "127.0.0.1", port });
-  write("opened");
   for (const end = number + onlineCount; number < end;) {
     await publish(Math.min(end - number, 1 + random.below(AT_ONCE_MAX)));
     if (random.chance(0.2)) await client.flush();

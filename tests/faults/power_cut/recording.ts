@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PersistClientOptions } from "../../../mod.ts";
 import { Child } from "../../support/child.ts";
-import { recordingTo } from "../../support/strace.ts";
+import { killTraced, recordingTo } from "../../support/strace.ts";
 import type { Acknowledgement } from "./account.ts";
 import type { DeviceArgument, DeviceLife, DeviceSaid } from "./device.ts";
 import { type DiskSteps, readDiskSteps } from "./disk_steps.ts";
@@ -124,7 +124,7 @@ export class Recorder {
 
   /** Ends what is left and removes what was recorded. */
   remove(): void {
-    this.#child.kill();
+    killTraced(this.#child.pid);
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

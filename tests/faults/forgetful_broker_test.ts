@@ -42,6 +42,7 @@ for (const protocolVersion of [4, 5] as const) {
         // What the broker took over reaches the subscriber before the broker dies; the rest only the publisher has.
         await subscriber.fence();
         await broker.kill();
+        await subscriber.gone();
         await relay.cut();
         if (packet === "pubrec") {
           await lives.kill();

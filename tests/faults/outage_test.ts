@@ -46,6 +46,7 @@ for (const protocolVersion of [4, 5] as const) {
           await relay.restore();
           await within(struck, `a ${packet} to stop the broker at`);
           await stopped;
+          await subscriber.gone();
           openAtStop.push(watch.openCount);
           await relay.cut();
           await lives.publish(OFFLINE_COUNT);

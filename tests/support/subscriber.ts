@@ -38,6 +38,7 @@ export class Subscriber {
   readonly #fences = new Map<string, () => void>();
   #waitingForSubscribed: (() => void)[] = [];
   #isSubscribed = false;
+  readonly #waitingForGone: (() => void)[] = [];
 
   private constructor({ port, protocolVersion = 4, isPersistent = true, onMessage }: SubscriberOptions) {
     const options: IClientOptions = {
@@ -54,7 +55,10 @@ export class Subscriber {
     };
     this.#client = connect(options);
     this.#client.on("error", () => {});
-    this.#client.on("close", () => this.#isSubscribed = false);
+    this.#client.on("close", () => {
+      this.#isSubscribed = false;
+      for (const resolve of this.#waitingForGone.splice(0)) resolve();
+    });
     this.#client.on("connect", ({ sessionPresent }) => {
       if (sessionPresent) this.#subscribed();
       else this.#client.subscribe("#", { qos: 2 }, (error) => error ? undefined : this.#subscribed());
@@ -77,6 +81,12 @@ export class Subscriber {
   subscribed(): Promise<void> {
     const subscribed = this.#isSubscribed ? Promise.resolve() : new Promise<void>((resolve) => this.#waitingForSubscribed.push(resolve));
     return within(subscribed, "the subscriber to be connected");
+  }
+
+  /** Resolves when it has noticed that its broker is gone: before that, `subscribed()` would speak of the past. */
+  gone(): Promise<void> {
+    const gone = this.#isSubscribed ? new Promise<void>((resolve) => this.#waitingForGone.push(resolve)) : Promise.resolve();
+    return within(gone, "the subscriber to notice that the broker is gone");
   }
 
   /**

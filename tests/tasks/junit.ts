@@ -38,6 +38,14 @@ export function readJunit(xml: string): TestCounts {
   };
 }
 
+/** The files in which tests failed. */
+export function failedFiles(xml: string): readonly string[] {
+  const files = [...xml.matchAll(/<testcase\s([^>]*?)>(?:(?!<\/testcase>).)*?<(?:failure|error)\b/gs)].map(([, attributes]) =>
+    /(?:^|\s)file="([^"]*)"/.exec(attributes!)?.[1] ?? /classname="\.\/([^"]*_test\.ts)"/.exec(attributes!)?.[1]
+  );
+  return [...new Set(files.filter((file) => file !== undefined))];
+}
+
 function readCase(attributes: string, body = ""): TestCase {
   const attribute = (name: string) => unescapeXml(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
   // Bun names the suites in an attribute of their own, the innermost first.

@@ -1,7 +1,7 @@
 /** The count that decides whether all is well is itself counted right, for both runtimes' reports. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { readJunit } from "./junit.ts";
+import { failedFiles, readJunit } from "./junit.ts";
 
 test("A report of Deno: suites do not count beside their tests, a suite that failed by itself does", () => {
   const counts = readJunit(`
@@ -32,4 +32,16 @@ test("A report of Bun: the suites stand in an attribute, the innermost first", (
       </testsuite>
     </testsuites>`);
   assert.deepEqual(counts, { passedCount: 1, failed: ["Suite > inner > fails"], skipped: ["Suite > later"] });
+});
+
+test("The files in which tests failed are found in both runtimes' reports", () => {
+  const deno = `
+    <testcase name="Good" classname="./tests/a_test.ts" time="0.006"></testcase>
+    <testcase name="Suite" classname="./tests/b_test.ts" time="0.006"><failure message="1 test step failed">x</failure></testcase>
+    <testcase name="Suite &gt; fails" classname="ext:testing.ts" time="0.000"><failure message="x">Error: x</failure></testcase>`;
+  assert.deepEqual(failedFiles(deno), ["tests/b_test.ts"]);
+  const bun = `
+    <testcase name="works" classname="Suite" file="tests/a_test.ts" assertions="0" />
+    <testcase name="fails" classname="Suite" file="tests/b_test.ts"><failure type="Error" message="x">x</failure></testcase>`;
+  assert.deepEqual(failedFiles(bun), ["tests/b_test.ts"]);
 });

@@ -22,9 +22,7 @@ const ENTITIES: Readonly<Record<string, string>> = { "&lt;": "<", "&gt;": ">", "
 
 /** Reads a report. Deno lists a suite beside the tests in it: only the tests count. */
 export function readJunit(xml: string): TestCounts {
-  const cases = [...xml.matchAll(/<testcase\s([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)].map(([, attributes, body]) =>
-    readCase(attributes!, body)
-  );
+  const cases = testCases(xml).map(([attributes, body]) => readCase(attributes, body));
   const suites = new Set(cases.flatMap(({ name }) => suitesOf(name)));
   const tests = cases.filter(({ name, isFailed }) => {
     // A suite that fails though none of its tests does failed in a hook.
@@ -40,13 +38,17 @@ export function readJunit(xml: string): TestCounts {
 
 /** The files in which tests failed. */
 export function failedFiles(xml: string): readonly string[] {
-  const files = [...xml.matchAll(/<testcase\s([^>]*?)>(?:(?!<\/testcase>).)*?<(?:failure|error)\b/gs)].map(([, attributes]) =>
-    /(?:^|\s)file="([^"]*)"/.exec(attributes!)?.[1] ?? /classname="\.\/([^"]*_test\.ts)"/.exec(attributes!)?.[1]
+  const files = testCases(xml).filter(([, body]) => /<(?:failure|error)\b/.test(body)).map(([attributes]) =>
+    /(?:^|\s)file="([^"]*)"/.exec(attributes)?.[1] ?? /classname="\.\/([^"]*_test\.ts)"/.exec(attributes)?.[1]
   );
   return [...new Set(files.filter((file) => file !== undefined))];
 }
 
-function readCase(attributes: string, body = ""): TestCase {
+function testCases(xml: string): readonly (readonly [attributes: string, body: string])[] {
+  return [...xml.matchAll(/<testcase\s([^>]*?)(?:\/>|>(.*?)<\/testcase>)/gs)].map(([, attributes, body = ""]) => [attributes!, body]);
+}
+
+function readCase(attributes: string, body: string): TestCase {
   const attribute = (name: string) => unescapeXml(new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(attributes)?.[1] ?? "");
   // Bun names the suites in an attribute of their own, the innermost first.
   const isBun = attribute("file") !== "";

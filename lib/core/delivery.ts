@@ -131,7 +131,9 @@ export class Delivery {
   #loseSession(owner: SessionOwner): void {
     const wasEstablished = (this.#work.owner ?? this.#owner).state === "established";
     const unfinished = this.#session.lose();
-    this.#lanes.requeue([...unfinished, ...this.#work.requeued.map(({ exchange, attempts }) => ({ ...exchange, attempts }))]);
+    const refused = this.#work.requeued.filter(({ isDenied }) => !isDenied).map(({ exchange, attempts }) => ({ ...exchange, attempts }));
+    this.#lanes.requeue([...unfinished, ...refused]);
+    this.#refusals.beginSession();
     this.#work.loseSession();
     this.#work.owner = owner;
     if (!wasEstablished && unfinished.length === 0) return;
@@ -173,7 +175,7 @@ export class Delivery {
   }
 
   /** The disk has it: the picture in memory follows. Is there more to do at once? */
-  committed(plan: Plan, arrived: readonly StoredMessage[], nowMs: number): boolean {
+  committed(plan: Plan, arrived: readonly StoredMessage[]): boolean {
     this.#owner = this.#outbox.session();
     const work = this.#work;
     this.#work = new Work();
@@ -181,9 +183,8 @@ export class Delivery {
     this.#lanes.take(plan.taken, arrived); // before anything else joins them
     for (const exchange of work.received) this.#session.marked(exchange);
     for (const { exchange, attempts, isDenied } of work.requeued) {
-      const message = { id: exchange.id, sendNumber: exchange.sendNumber, attempts };
-      if (isDenied) this.#refusals.deny(message, nowMs);
-      else this.#lanes.requeue([message]);
+      // What was denied waits with the refusals.
+      if (!isDenied) this.#lanes.requeue([{ id: exchange.id, sendNumber: exchange.sendNumber, attempts }]);
     }
     for (const { id, packetId, qos, sendNumber, attempts } of plan.openings) this.#session.open(id, packetId, qos, sendNumber, attempts);
     return work.requeued.length > 0;

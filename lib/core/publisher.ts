@@ -305,7 +305,7 @@ export class Publisher implements TransportListener {
     if (this.#store.isBroken || (!this.#store.isGood && arrived.length === 0)) return false;
     this.#outbox.commit(this.#batch(plan, arrived));
     this.#store.succeed();
-    this.#committed(plan, arrived, nowMs);
+    this.#committed(plan, arrived);
     return true;
   }
 
@@ -327,7 +327,7 @@ export class Publisher implements TransportListener {
   }
 
   /** The disk has it: those who wait hear. */
-  #committed(plan: Plan, arrived: readonly StoredMessage[], nowMs: number): void {
+  #committed(plan: Plan, arrived: readonly StoredMessage[]): void {
     for (const { id, reason, reasonCode } of [...this.#delivery.work.quarantined, ...plan.quarantined]) {
       const why = { reason, ...(reasonCode === undefined ? {} : { reasonCode }) };
       this.#waits.settle(id, "quarantined", why);
@@ -336,7 +336,7 @@ export class Publisher implements TransportListener {
     for (const { id } of arrived) this.#reports.stored(id);
     for (const id of plan.expired) this.#waits.settle(id, "expired");
     if (plan.expired.length > 0) this.#reports.event({ type: "expired", ids: plan.expired });
-    if (this.#delivery.committed(plan, arrived, nowMs) || plan.isOutOfPacketIds) this.#wake();
+    if (this.#delivery.committed(plan, arrived) || plan.isOutOfPacketIds) this.#wake();
     this.#storedLedger = this.#outbox.ledger();
     this.#isReportDue = true;
   }

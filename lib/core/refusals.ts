@@ -25,6 +25,7 @@ export class Refusals {
   #retryCount = 0;
   #deniedRetryAtMs = Infinity;
   #deniedRetryCount = 0;
+  #lastAcceptedNumber = 0;
 
   get deniedCount(): number {
     return this.#denied.size;
@@ -46,14 +47,21 @@ export class Refusals {
     this.#retryAtMs = nowMs + Math.min(RETRY_DELAY_MS.max, RETRY_DELAY_MS.min * 2 ** Math.min(this.#retryCount++, 10));
   }
 
-  deny(message: Requeued, nowMs: number): void {
+  /** True if it waits by itself from now on; false if a message sent later has passed already, so that it is its own fault. */
+  deny(message: Requeued, nowMs: number): boolean {
+    if (message.sendNumber < this.#lastAcceptedNumber) return false;
     this.#denied.set(message.id, message);
-    if (this.#deniedRetryAtMs !== Infinity) return;
-    this.#deniedRetryAtMs = nowMs + Math.min(DENIED_DELAY_MS.max, DENIED_DELAY_MS.min * 2 ** Math.min(this.#deniedRetryCount++, 10));
+    if (this.#deniedRetryAtMs === Infinity) this.#deniedRetryAtMs = nowMs + this.#nextDeniedDelayMs();
+    return true;
+  }
+
+  #nextDeniedDelayMs(): number {
+    return Math.min(DENIED_DELAY_MS.max, DENIED_DELAY_MS.min * 2 ** Math.min(this.#deniedRetryCount++, 10));
   }
 
   /** A message was accepted. The denied ones sent before it, whose own fault it therefore was. */
   accept(sendNumber: number): readonly Requeued[] {
+    this.#lastAcceptedNumber = Math.max(this.#lastAcceptedNumber, sendNumber);
     this.#retryCount = 0;
     if (this.#denied.size === 0) return [];
     const guilty = [...this.#denied.values()].filter((message) => message.sendNumber < sendNumber);
@@ -61,6 +69,11 @@ export class Refusals {
     if (this.#denied.size === 0) this.#deniedRetryAtMs = Infinity;
     if (guilty.length > 0) this.#deniedRetryCount = 0;
     return guilty;
+  }
+
+  /** A new session: send numbers may begin again below those of the last. */
+  beginSession(): void {
+    this.#lastAcceptedNumber = 0;
   }
 
   /** All that was denied, to go again. */

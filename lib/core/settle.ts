@@ -82,7 +82,9 @@ function refuse(exchange: Exchange, reasonCode: number, { session, work, refusal
   const attempts = exchange.attempts + (refusal === "busy" || refusal === "idInUse" ? 0 : 1);
   session.finish(exchange);
   work.freed.push(exchange.packetId);
-  if (refusal === "quarantine" || (refusal === "retry" && attempts >= ATTEMPTS_MAX)) {
+  const isDenied = refusal === "denied" && refusals.deny({ id: exchange.id, sendNumber: exchange.sendNumber, attempts }, nowMs);
+  const isItsFault = refusal === "quarantine" || (refusal === "denied" && !isDenied) || (refusal === "retry" && attempts >= ATTEMPTS_MAX);
+  if (isItsFault) {
     work.quarantined.push({ id: exchange.id, reason: refusalReason(reasonCode), reasonCode, attempts });
     return;
   }
@@ -92,5 +94,5 @@ function refuse(exchange: Exchange, reasonCode: number, { session, work, refusal
     work.owner = { state: "none" };
   }
   if (refusal === "retry" || refusal === "busy") refusals.postpone(nowMs);
-  work.requeued.push({ exchange, attempts, isDenied: refusal === "denied" });
+  work.requeued.push({ exchange, attempts, isDenied });
 }

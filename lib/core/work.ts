@@ -20,7 +20,7 @@ export interface ToQuarantine {
 export class Work {
   /** PUBREC came: PUBREL may leave after the commit. */
   received: Exchange[] = [];
-  /** Refused for now: they go to the lanes, or wait as denied, after the commit. */
+  /** Refused for now: after the commit they go to the lanes, but for the denied ones, which wait with the refusals. */
   requeued: { readonly exchange: Exchange; readonly attempts: number; readonly isDenied: boolean }[] = [];
   delivered: MessageId[] = [];
   quarantined: ToQuarantine[] = [];

@@ -156,7 +156,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: "a refused message is forgotten",
     rule: "stuck",
     file: "core/settle.ts",
-    find: 'work.requeued.push({ exchange, attempts, isDenied: refusal === "denied" });',
+    find: "work.requeued.push({ exchange, attempts, isDenied });",
     replace: "",
   },
   {

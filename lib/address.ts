@@ -23,7 +23,7 @@ export interface BrokerAddress {
 export interface ConnectOptions {
   /** User name. Not together with one in the URL or with the option `credentials`. */
   readonly username?: string;
-  /** Password; never stored, never shown. */
+  /** Password, at most 65,535 bytes of UTF-8; never stored, never shown. Only with a user name, which may be empty. */
   readonly password?: string;
 }
 

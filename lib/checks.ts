@@ -19,12 +19,19 @@ const encoder = new TextEncoder();
 
 /** A value for an error message: short, on one line, and never what is inside an object. */
 export function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(shorten(value));
+  if (typeof value === "string") return onOneLine(JSON.stringify(shorten(value)));
   if (typeof value === "bigint") return shorten(`${value}n`);
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "an array";
-  if (typeof value === "object" && value !== null) return isRecord(value) ? "an object" : `an object (${shorten(kindOf(value))})`;
-  return shorten(String(value)).replaceAll(/\s/g, " ");
+  if (typeof value === "object" && value !== null) {
+    return isRecord(value) ? "an object" : `an object (${onOneLine(shorten(kindOf(value)))})`;
+  }
+  return onOneLine(shorten(String(value)));
+}
+
+/** Control characters and line ends, some of which JSON leaves as they are, as their numbers: a terminal or a log would obey them. */
+function onOneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 function shorten(text: string): string {

@@ -179,7 +179,7 @@ export class PersistClient extends EventTarget implements AsyncDisposable {
    * Not awaiting the promise never ends the process; a failure comes as a `refused` event as well. Promises derived from it, as by `then()`,
    * are the caller's.
    *
-   * @param topic 1 to 65,535 bytes of UTF-8, without wildcards.
+   * @param topic 1 to 65,535 bytes of UTF-8, without wildcards. Control characters are sent as they are, but a broker may refuse them.
    * @param payload Copied before the call returns. `null` is an empty payload.
    * @param options How it is published, and what the promise waits for.
    * @throws {TypeError} If topic, payload or an option is none that MQTT can carry. Nothing was stored.

@@ -21,7 +21,7 @@ export interface MessageOptions {
   readonly qos?: QoS;
   /** The broker keeps it as the topic's last value. @default {false} */
   readonly retain?: boolean;
-  /** MQTT 5 properties; left out, and counted in the status, while the broker speaks 3.1.1. */
+  /** MQTT 5 properties, at most 67,108,863 bytes of them; left out, and counted in the status, while the broker speaks 3.1.1. */
   readonly properties?: PublishProperties;
 }
 

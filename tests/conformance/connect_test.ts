@@ -184,7 +184,7 @@ describe("CONNACK", () => {
   );
 
   test(
-    "[MQTT-3.2.2-5] a broker that has not kept the session that the discarding connection began: nothing is lost, as nothing was sent",
+    "[MQTT-3.1.2-6] [MQTT-3.2.2-5] a broker that has not kept the session that the discarding connection began: nothing is lost, as nothing was sent",
     async () => {
       await using device = await Device.create(5);
       device.publish(letter);

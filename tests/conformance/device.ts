@@ -12,7 +12,7 @@ import { type MessageId, PersistClient, type PersistClientEventMap, type Persist
 import { DEADLINE_MS, within } from "../support/deadline.ts";
 import { ScriptedBroker } from "../support/scripted_broker.ts";
 import { type Connect, DISCONNECT, type Letter, says, TOPIC, Wire } from "./bytes.ts";
-import { Line } from "./line.ts";
+import { Line, PACKET_ID_MAX } from "./line.ts";
 
 /** How the broker answers CONNECT. */
 export interface Answer {
@@ -29,7 +29,6 @@ export type DeviceOptions = Partial<Omit<PersistClientOptions, "protocolVersion"
 
 type EventType = (typeof EVENT_TYPES)[number];
 
-const PACKET_ID_MAX = 65_279;
 const EVENT_TYPES = ["connect", "disconnect", "quarantined", "expired", "sessionlost", "refused", "error"] as const;
 /** After a loss the client is back within milliseconds. */
 const RECONNECT = { delayMsMin: 1, delayMsMax: 5, firstSpreadMs: 0, stableMs: 0 };

@@ -107,7 +107,7 @@ describe("Exchanges", () => {
   );
 
   test(
-    "[MQTT-4.4.0-2] No matching subscribers (0x10) is a success, and so is Packet Identifier not found (0x92) in PUBCOMP",
+    "[MQTT-3.4.2-1] [MQTT-3.5.2-1] [MQTT-3.7.2-1] No matching subscribers (0x10) is a success, and so is Packet Identifier not found (0x92) in PUBCOMP",
     only(5, async (device) => {
       const { line, wire } = device;
       const [a, b] = await device.send({ qos: 1, payload: "a" }, { qos: 2, payload: "b" });

@@ -13,8 +13,8 @@ import { PINGREQ, PINGRESP } from "./bytes.ts";
 /** Long enough for a client that would send something on its own account to have done so: it does all its work within milliseconds. */
 export const SILENCE_MS = 120;
 
-/** Packet ids from here on are for subscriptions. */
-const PACKET_ID_MAX = 65_279;
+/** The greatest packet id that the client gives a message; those beyond are for subscriptions. */
+export const PACKET_ID_MAX = 65_279;
 
 /** What this client has any reason to send; acknowledgements only for what the broker published. */
 const LAWFUL = new Set(["connect", "publish", "pubrel", "pingreq", "disconnect", "puback", "pubrec", "pubcomp"]);

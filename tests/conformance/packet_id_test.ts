@@ -4,9 +4,9 @@
 import { test } from "node:test";
 import { Device } from "./device.ts";
 import type { Letter } from "./bytes.ts";
+import { PACKET_ID_MAX } from "./line.ts";
 import { eachVersion } from "./scenario.ts";
 
-const PACKET_ID_MAX = 65_279;
 const MESSAGES_PER_CALL = 10_000;
 /** So many acknowledgements are sent at once. */
 const ACKNOWLEDGED_AT_ONCE = 500;

@@ -20,7 +20,7 @@ async function complete({ line, wire }: Device, ...packetIds: readonly number[])
 
 describe("The session goes on", () => {
   test(
-    "[MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-4.6.0-1] [3.1.1 MQTT-4.4.0-1] [3.1.1 MQTT-3.3.1-1] [3.1.1 MQTT-2.3.1-3] [3.1.1 MQTT-4.6.0-1] " +
+    "[MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-3.3.1-3] [MQTT-4.6.0-1] [3.1.1 MQTT-4.4.0-1] [3.1.1 MQTT-3.3.1-1] [3.1.1 MQTT-2.3.1-3] [3.1.1 MQTT-4.6.0-1] " +
       "resends each unacknowledged PUBLISH with DUP, its packet id and its bytes, in the order first sent, and nothing else",
     both(async (device) => {
       const { wire } = device;

@@ -47,6 +47,5 @@ export function createLazyTransport(
     abort: () => transport === undefined ? giveUp() : transport.abort(),
     bufferedBytes: () => transport?.bufferedBytes() ?? 0,
     progress: () => transport?.progress() ?? 0,
-    patience: () => transport?.patience() ?? 1,
   };
 }

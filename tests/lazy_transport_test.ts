@@ -42,7 +42,6 @@ function make() {
     abort: () => calls.push("abort"),
     bufferedBytes: () => 7,
     progress: () => 8,
-    patience: () => 9,
   };
   const load = () => resolve(() => real);
   return { transport, calls, said, load, reject, loadCount: () => loadCount };
@@ -57,7 +56,7 @@ describe("createLazyTransport()", () => {
     transport.release([]);
     transport.disconnect();
     transport.abort();
-    assert.deepEqual([transport.bufferedBytes(), transport.progress(), transport.patience(), loadCount()], [0, 0, 1, 0]);
+    assert.deepEqual([transport.bufferedBytes(), transport.progress(), loadCount()], [0, 0, 0]);
     assert.deepEqual(calls, []);
   });
 
@@ -73,7 +72,7 @@ describe("createLazyTransport()", () => {
     transport.connect(REQUEST);
     transport.abort();
     assert.deepEqual(calls, ["connect", "publish", "release", "disconnect", "connect", "abort"]);
-    assert.deepEqual([transport.bufferedBytes(), transport.progress(), transport.patience(), said.length], [7, 8, 9, 0]);
+    assert.deepEqual([transport.bufferedBytes(), transport.progress(), said.length], [7, 8, 0]);
   });
 
   for (const end of ["disconnect", "abort"] as const) {

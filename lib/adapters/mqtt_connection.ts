@@ -10,18 +10,15 @@ import { readConnack } from "./mqtt_connack.ts";
 import { PacketEncoder } from "./mqtt_encoder.ts";
 import { WriteMeter } from "./mqtt_meter.ts";
 import { clientOptions, connectTimeoutMs, keepAliveSeconds, type MqttTransportOptions } from "./mqtt_options.ts";
-import { type Passage, PING } from "./mqtt_passage.ts";
 import { Pings } from "./mqtt_pings.ts";
 import { type Cause, disconnectedByBroker, failedBySystem, protocolViolation, withoutSecrets } from "./mqtt_reasons.ts";
 
-/** What outlasts a connection. */
-export interface Gauges {
-  /** By the operating system; grows over all connections. */
+/** Grows over all connections of a transport. */
+export interface ProgressGauge {
+  /** By the operating system. */
   bytesTaken: number;
-  /** Of all kinds; grows over all connections. */
+  /** Of all kinds. */
   packetsReceived: number;
-  /** Of the newest connection, with what earlier ones have taught. */
-  readonly passage: Passage;
 }
 
 /** DISCONNECT, normal, without properties: the same two bytes on 3.1.1 and on 5. */
@@ -50,7 +47,7 @@ export class MqttConnection {
   readonly #request: ConnectRequest;
   readonly #options: MqttTransportOptions;
   readonly #listener: TransportListener;
-  readonly #gauges: Gauges;
+  readonly #gauge: ProgressGauge;
   readonly #secrets: readonly (string | undefined)[];
   #mode: "connecting" | "handshake" | "online" | "closing" | "over" = "connecting";
   #client: MqttClient | undefined;
@@ -63,11 +60,11 @@ export class MqttConnection {
   #isAnswered = false;
 
   /** Begins to connect. */
-  constructor(request: ConnectRequest, options: MqttTransportOptions, listener: TransportListener, gauges: Gauges) {
+  constructor(request: ConnectRequest, options: MqttTransportOptions, listener: TransportListener, gauge: ProgressGauge) {
     this.#request = request;
     this.#options = options;
     this.#listener = listener;
-    this.#gauges = gauges;
+    this.#gauge = gauge;
     const { broker, credentials } = request;
     // A path may hold a token.
     this.#secrets = [credentials?.password, credentials?.username, broker.path, options.mqtt?.passphrase as string | undefined];
@@ -85,18 +82,12 @@ export class MqttConnection {
 
   /** Writes PUBLISH packets, in order. Ignored unless online. */
   publish(packets: readonly PublishPacket[]): void {
-    if (!this.#write(() => this.#encoder!.publish(packets))) return;
-    const { passage } = this.#gauges;
-    for (const { packetId, topic, payload } of packets) {
-      passage.sent(topic.length + payload.length);
-      if (packetId > 0) passage.expect(packetId); // at QoS 0 there is neither id nor answer
-    }
+    this.#write(() => this.#encoder!.publish(packets));
   }
 
   /** Writes PUBREL packets, in order. Ignored unless online. */
   release(packetIds: readonly PacketId[]): void {
-    if (!this.#write(() => this.#encoder!.release(packetIds))) return;
-    for (const packetId of packetIds) this.#gauges.passage.expect(packetId);
+    this.#write(() => this.#encoder!.release(packetIds));
   }
 
   /** Says DISCONNECT and closes. */
@@ -112,7 +103,6 @@ export class MqttConnection {
 
   /** Closes at once. */
   abort(): void {
-    if (this.#mode === "online") this.#gauges.passage.givenUp();
     this.#end({ by: "client", reason: "connection given up" });
   }
 
@@ -126,8 +116,7 @@ export class MqttConnection {
     if (obstacle !== undefined) return this.#end(obstacle);
     const client = this.#client = mqtt.connect(clientOptions(this.#options, this.#request));
     const stream = client.stream;
-    this.#gauges.passage.begin();
-    this.#pings = new Pings(client, this.#gauges.passage);
+    this.#pings = new Pings(client);
     this.#meter = new WriteMeter(stream as ConstructorParameters<typeof WriteMeter>[0], (bytes) => this.#taken(bytes));
     // Packets are gathered here; the network is not to wait for more.
     (stream as { setNoDelay?: (noDelay: boolean) => void }).setNoDelay?.(true);
@@ -140,27 +129,24 @@ export class MqttConnection {
     client.on("packetreceive", (packet) => this.#received(packet));
   }
 
-  /** Did it? */
-  #write(encode: () => readonly Uint8Array[]): boolean {
-    if (this.#mode !== "online") return false;
+  #write(encode: () => readonly Uint8Array[]): void {
+    if (this.#mode !== "online") return;
     let writes: readonly Uint8Array[];
     try {
       writes = encode();
     } catch (error) {
-      this.#end({ by: "client", reason: `cannot encode a packet: ${(error as Error).message}` });
-      return false;
+      return this.#end({ by: "client", reason: `cannot encode a packet: ${(error as Error).message}` });
     }
-    // Set before, as the system may take one within the call.
+    // Set before, as the system may take the bytes within the call.
     if (writes.length > 0) this.#hasWritten = true;
     for (const bytes of writes) this.#client!.stream.write(bytes);
-    return true;
   }
 
   #taken(bytes: number): void {
-    this.#gauges.bytesTaken += bytes;
+    this.#gauge.bytesTaken += bytes;
     // A TLS stream takes CONNECT before it has verified the broker, though it sends it only afterwards.
     if (this.#request.broker.protocol !== "mqtts") this.#becomeHandshake();
-    this.#pings!.onTaken();
+    this.#pings!.onTaken(bytes);
     if (this.#hasWritten && this.bufferedBytes() === 0) queueMicrotask(() => this.#drained());
   }
 
@@ -183,7 +169,7 @@ export class MqttConnection {
   }
 
   #received(packet: Packet): void {
-    this.#gauges.packetsReceived++;
+    this.#gauge.packetsReceived++;
     if (this.#mode === "over") return;
     this.#pings!.onReceived();
     if (this.#server === undefined && packet.cmd !== "connack" && packet.cmd !== "auth") {
@@ -205,8 +191,6 @@ export class MqttConnection {
       }
       case "disconnect":
         return this.#disconnected(packet);
-      case "pingresp":
-        return this.#gauges.passage.answered(PING);
       case "connect":
       case "subscribe":
       case "unsubscribe":
@@ -225,7 +209,6 @@ export class MqttConnection {
     if (this.#mode !== "online" && this.#mode !== "closing") {
       return this.#end(protocolViolation(`it sent ${cmd.toUpperCase()} before anything was published`));
     }
-    this.#gauges.passage.answered(messageId);
     const reasonCode = packet.reasonCode ?? 0;
     if (cmd === "puback") this.#listener.onAcknowledged(messageId, reasonCode);
     else if (cmd === "pubrec") this.#listener.onReceived(messageId, reasonCode);
@@ -249,7 +232,6 @@ export class MqttConnection {
       const what = this.#mode === "connecting" ? "no connection" : "no answer to CONNECT";
       this.#end({ by: "timeout", reason: `${what} within ${ms} ms` });
     } else if (error.message === KEEP_ALIVE_TIMED_OUT) {
-      this.#gauges.passage.givenUp();
       this.#end({ by: "timeout", reason: `nothing heard from the broker, nor an answer to a ping, in ${this.#client!.keepalive * 1.5} s` });
     } else if (typeof error.code === "string" || this.#mode === "connecting") {
       this.#lost(() => failedBySystem(error, this.#secrets));
@@ -281,7 +263,6 @@ export class MqttConnection {
     const answer = this.#mode === "closing" ? DISCONNECTED : cause;
     this.#mode = "over";
     clearTimeout(this.#closeTimer);
-    this.#pings?.stop();
     this.#client?.end(true);
     queueMicrotask(() => {
       this.#isAnswered = true;

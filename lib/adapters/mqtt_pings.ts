@@ -4,70 +4,38 @@
  * @module
  */
 import type { MqttClient } from "mqtt";
-import { type Passage, PING } from "./mqtt_passage.ts";
 
 /** How exactly pings keep their distance from what was heard last; a timer moved at every packet would cost more than the packet. */
 const ACCURACY_MS = 100;
 
 /**
  * MQTT.js sends a ping when it has heard nothing for the keep-alive, and gives the connection up when it then hears nothing for half of it. It
- * must hear of two things: that any packet came in, and that a ping has to wait for what was sent before it: as long as a large message may
- * still be on its way, the silence says nothing. What merely goes out does not count, or a silent broker would go unnoticed.
+ * must hear of two things: that any packet came in, and that a ping is not unanswered while it still waits behind a large message: as long as
+ * that message moves, the broker is there. What merely goes out does not count, or a silent broker would go unnoticed.
  */
 export class Pings {
   readonly #client: MqttClient;
-  readonly #passage: Passage;
+  #bytesAhead = 0;
   #deferredAtMs = -Infinity;
-  /** A ping is unanswered; MQTT.js is kept waiting until then. */
-  #patientUntilMs: number | undefined;
-  #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** From before the client is connected. */
-  constructor(client: MqttClient, passage: Passage) {
+  constructor(client: MqttClient) {
     this.#client = client;
-    this.#passage = passage;
     client.on("packetsend", (packet) => {
-      if (packet.cmd === "pingreq") this.#onSent();
+      if (packet.cmd === "pingreq") this.#bytesAhead = client.stream.writableLength;
     });
   }
 
   /** A packet came in. */
   onReceived(): void {
-    this.stop();
     this.#defer();
   }
 
-  /** The operating system has taken something: what was sent before the ping moves. */
-  onTaken(): void {
-    if (this.#patientUntilMs !== undefined) this.#bePatient();
-  }
-
-  /** The connection is over, or nothing is waited for. */
-  stop(): void {
-    this.#patientUntilMs = undefined;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-  }
-
-  #onSent(): void {
-    this.#passage.expect(PING);
-    if (this.#patientUntilMs === undefined) this.#bePatient(); // otherwise one was sent before, and patience has an end
-  }
-
-  #bePatient(): void {
-    const patience = this.#passage.patience();
-    const usualMs = this.#client.keepalive * 500;
-    this.#patientUntilMs = performance.now() + usualMs * patience;
-    if (patience > 1 && this.#timer === undefined) this.#deferAfter(usualMs / 2);
-  }
-
-  #deferAfter(ms: number): void {
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      if (performance.now() >= this.#patientUntilMs!) return;
-      this.#defer();
-      this.#deferAfter(ms);
-    }, ms);
+  /** The operating system has taken so many bytes. */
+  onTaken(bytes: number): void {
+    if (this.#bytesAhead === 0) return;
+    this.#bytesAhead = Math.max(0, this.#bytesAhead - bytes);
+    if (this.#bytesAhead > 0) this.#defer();
   }
 
   #defer(): void {

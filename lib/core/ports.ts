@@ -280,8 +280,6 @@ export interface Transport {
   bufferedBytes(): number;
   /** Grows with every byte that the operating system takes and every packet that arrives: no growth is no progress. */
   progress(): number;
-  /** How many times the usual time an answer or progress may take, at least 1: more while a large message may yet be on its way to the broker. */
-  patience(): number;
 }
 
 /** Takes note and wakes; nothing else happens within these. */

@@ -1,7 +1,7 @@
 /**
  * Notices a peer that takes nothing and answers nothing. Time counts from the last byte that the operating system took while some were waiting,
- * or from the last acknowledgement, whichever is later: a ping that is answered while acknowledgements are not is no progress. What the system
- * has taken may still be on its way for long: the transport says how much patience a large message asks for.
+ * or from the last acknowledgement, whichever is later: a large message over a slow link makes progress all the while, and a ping that is
+ * answered while acknowledgements are not is none.
  *
  * @module
  */
@@ -13,7 +13,6 @@ export class ProgressWatch {
   readonly #timeoutMs: number;
   #seenCount = 0;
   #atMs = -Infinity;
-  /** Since progress was last measured, bytes have been seen waiting: it means that they are being taken. */
   #wasBuffered = false;
 
   constructor(transport: Transport, timeoutMs: number) {
@@ -29,23 +28,16 @@ export class ProgressWatch {
 
   /** Is it time to give the peer up? */
   isOver(nowMs: number, owedCount: number): boolean {
-    const isBuffered = this.#isBuffered();
+    const isBuffered = this.#transport.bufferedBytes() > 0;
     const count = this.#transport.progress();
-    if (count !== this.#seenCount && this.#wasBuffered) this.#atMs = nowMs;
+    if (count !== this.#seenCount && (isBuffered || this.#wasBuffered)) this.#atMs = nowMs;
     this.#seenCount = count;
     this.#wasBuffered = isBuffered;
     return nowMs >= this.dueAtMs(owedCount);
   }
 
-  /** When it would be, without any progress until then; Infinity while nothing is owed. To be asked after writing, too. */
+  /** When it would be, without any progress until then; Infinity while nothing is owed. */
   dueAtMs(owedCount: number): number {
-    return this.#isBuffered() || owedCount > 0 ? this.#atMs + this.#timeoutMs * this.#transport.patience() : Infinity;
-  }
-
-  /** Takes note of it as well. */
-  #isBuffered(): boolean {
-    const isBuffered = this.#transport.bufferedBytes() > 0;
-    this.#wasBuffered ||= isBuffered;
-    return isBuffered;
+    return owedCount > 0 || this.#transport.bufferedBytes() > 0 ? this.#atMs + this.#timeoutMs : Infinity;
   }
 }

@@ -11,7 +11,7 @@ import { generate } from "mqtt-packet";
 import type { QoS } from "../../lib/core/message.ts";
 import type { PublishPacket } from "../../lib/core/ports.ts";
 import { packet } from "../contracts/transport.ts";
-import { TEST_MS_MAX, within } from "../support/deadline.ts";
+import { within } from "../support/deadline.ts";
 import type { ScriptedPeer } from "../support/scripted_broker.ts";
 import { TransportLink } from "../support/transport_link.ts";
 
@@ -104,7 +104,7 @@ describe("Keep-alive", () => {
     }
   });
 
-  test("A message that takes longer than the keep-alive on its way out does not end the connection", { timeout: TEST_MS_MAX }, async () => {
+  test("A message that takes longer than the keep-alive on its way out does not end the connection", async () => {
     await using link = await TransportLink.create(5, { mqtt: { keepalive: 2 } });
     const { peer } = await link.online();
     const payload = bytes(60_000_000);
@@ -128,11 +128,11 @@ describe("Keep-alive", () => {
     await link.probe.next("acknowledged");
   });
 
-  test("A broker that stops reading in the midst of a large message is noticed", { timeout: TEST_MS_MAX }, async () => {
+  test("A broker that stops reading in the midst of a large message is noticed", async () => {
     await using link = await TransportLink.create(5, { mqtt: { keepalive: 1 } });
     const { peer } = await link.online();
     peer.pause();
-    link.transport.publish([packet(1, 1, { payload: bytes(5_000_000) })]);
+    link.transport.publish([packet(1, 1, { payload: bytes(30_000_000) })]);
     assert.equal((await link.probe.next("disconnected")).by, "timeout");
     assert.equal(link.transport.bufferedBytes(), 0);
   });

@@ -207,10 +207,6 @@ export class ModelTransport implements Transport {
     return this.#progress;
   }
 
-  patience(): number {
-    return 1;
-  }
-
   #peer() {
     return {
       broker: this.#brokerAt(this.#request!.broker.host),

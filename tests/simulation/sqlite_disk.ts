@@ -7,7 +7,7 @@ import type { Outbox, OutboxBatch } from "../../lib/core/ports.ts";
 import { openNodeDatabase } from "../../lib/adapters/node_sqlite.ts";
 import { RESULT, type SqliteDatabase, SqliteFailure, type SqliteStatement } from "../../lib/store/ports.ts";
 import { createTables } from "../../lib/store/schema.ts";
-import { SqliteOutbox } from "../../lib/store/sqlite_outbox.ts";
+import { SqliteOutbox, type SqliteOutboxOptions } from "../../lib/store/sqlite_outbox.ts";
 import type { CommitFault, Disk } from "./memory_outbox.ts";
 
 export class SqliteDisk implements Disk {
@@ -22,21 +22,14 @@ export class SqliteDisk implements Disk {
   }
 
   openOutbox(): Outbox {
-    const disk = this;
     this.#abandonTransaction();
-    class WatchedOutbox extends SqliteOutbox {
-      override commit(batch: OutboxBatch): void {
-        super.commit(batch);
-        disk.onCommitted(batch);
-      }
-    }
     let isStart = true; // a process starts once the disk lets it; only a later reopen() meets the trouble
     const openDatabase = () => {
       if (!isStart && this.fault() !== "none") throw new SqliteFailure(RESULT.ioError, "the disk still gives errors");
       isStart = false;
       return new FaultyDatabase(this.#database, () => this.fault());
     };
-    return this.#outbox = new WatchedOutbox({ openDatabase });
+    return this.#outbox = new WatchedOutbox({ openDatabase }, (batch) => this.onCommitted(batch));
   }
 
   inFlightIds(): readonly MessageId[] {
@@ -64,6 +57,21 @@ export class SqliteDisk implements Disk {
     } catch (error) {
       if (!(error instanceof SqliteFailure)) throw error;
     }
+  }
+}
+
+/** Tells of every batch that is on disk. */
+class WatchedOutbox extends SqliteOutbox {
+  readonly #onCommitted: (batch: OutboxBatch) => void;
+
+  constructor(options: SqliteOutboxOptions, onCommitted: (batch: OutboxBatch) => void) {
+    super(options);
+    this.#onCommitted = onCommitted;
+  }
+
+  override commit(batch: OutboxBatch): void {
+    super.commit(batch);
+    this.#onCommitted(batch);
   }
 }
 
